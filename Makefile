@@ -1,0 +1,41 @@
+# Two commands: `make demo` to chat, `make test` to check everything. `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# uv finds Pythons that pyenv built even where they are not on PATH.
+empty :=
+PYENV_BINS := $(wildcard $(HOME)/.pyenv/versions/3.1[0-9].*/bin)
+ifneq ($(PYENV_BINS),)
+export UV_PYTHON_SEARCH_PATH := $(subst $(empty) $(empty),:,$(strip $(PYENV_BINS)))
+endif
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+.tools/uv-ready: scripts/get-uv
+	@./scripts/get-uv
+	@mkdir -p .tools && touch $@
+
+# Both environments come from locks with hashes; the stamp files make a second run instant.
+.venv/ready: requirements.lock pyproject.toml .tools/uv-ready
+	@echo "• Platform environment (Python 3.11 or later)"
+	@./scripts/uv venv -q --allow-existing --python '>=3.11,<3.14' .venv
+	@./scripts/uv pip sync -q --require-hashes --python .venv requirements.lock
+	@./scripts/uv pip install -q --no-deps --python .venv -e .
+	@touch $@
+
+engine/.venv/ready: engine/requirements.lock engine/pyproject.toml .tools/uv-ready
+	@echo "• Engine environment (Python 3.10, Rasa; about 2.5 GB, so the first time takes a while)"
+	@./scripts/uv venv -q --allow-existing --python 3.10 engine/.venv
+	@./scripts/uv pip sync -q --require-hashes --python engine/.venv engine/requirements.lock
+	@./scripts/uv pip install -q --no-deps --python engine/.venv -e engine
+	@touch $@
+
+.PHONY: setup
+setup: .venv/ready engine/.venv/ready ## Install both environments from their locks
+
+.PHONY: lock
+lock: .tools/uv-ready ## Resolve both locks again (after changing a pyproject.toml)
+	./scripts/uv pip compile -q --universal --generate-hashes --all-extras --no-header --python-version 3.11 pyproject.toml -o requirements.lock
+	./scripts/uv pip compile -q --universal --generate-hashes --all-extras --no-header --python-version 3.10 engine/pyproject.toml -o engine/requirements.lock
