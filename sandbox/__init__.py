@@ -1,0 +1,1 @@
+"""Development only: embedded PostgreSQL, a sandbox EHR with a synthetic clinic, a phone simulator."""

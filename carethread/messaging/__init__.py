@@ -1,0 +1,1 @@
+"""Inbox, outbox, conversations, consent, quiet hours: the guarantees about messages."""

@@ -1,0 +1,60 @@
+"""The public edge: channels in, the patient's page, the staff inbox, health. One process on a shared port."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+from sanic import HTTPResponse, Request, Sanic
+from sanic.response import json
+from sqlalchemy import text
+
+from carethread.bootstrap import Core, core, utc_now
+from carethread.config import Settings
+
+
+def create_app(parts: Core, *, name: str = "carethread-gateway") -> Sanic:
+    """The gateway's application over `parts`; the caller runs it."""
+    app = Sanic(name, configure_logging=False)
+    app.config.REQUEST_MAX_SIZE = 1_000_000
+    app.config.FALLBACK_ERROR_FORMAT = "json"
+    app.ctx.core = parts
+
+    @app.before_server_start
+    async def start(_app: Sanic) -> None:
+        parts.updates.start()
+
+    @app.after_server_stop
+    async def stop(_app: Sanic) -> None:
+        await parts.close()
+
+    @app.get("/healthz", name="healthz")
+    async def healthz(_request: Request) -> HTTPResponse:
+        async with parts.database.engine.connect() as connection:
+            await connection.execute(text("select 1"))
+        return json({"status": "ok", "at": utc_now().isoformat()})
+
+    return app
+
+
+def shared_socket(host: str, port: int) -> socket.socket:
+    """A listening socket that several gateway processes may share (SO_REUSEPORT)."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((host, port))
+    listener.listen(512)
+    return listener
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM; requests under way are finished."""
+    logging.getLogger("sanic.root").setLevel(logging.WARNING)
+    app = create_app(core(settings))
+    app.run(
+        sock=shared_socket(settings.host, settings.port),
+        single_process=True,
+        access_log=False,
+        motd=False,
+        debug=False,
+    )

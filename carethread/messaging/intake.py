@@ -1,0 +1,111 @@
+"""The way in: a message becomes a committed inbox row and a wake-up before its provider hears 2xx."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from carethread.clinic import Channel, Clinic
+from carethread.messaging.types import DeliveryUpdate, InboundMessage, Receipt
+from carethread.messaging.updates import announce
+from carethread.messaging.wakeups import Wakeup, wake
+from carethread.storage.database import Database
+from carethread.storage.models import Conversation, Inbox, Outbox
+
+# A state may only be followed by a later one: providers report out of order.
+_ORDER = {"queued": 0, "sending": 1, "unknown": 1, "sent": 2, "delivered": 3, "read": 4, "failed": 5}
+
+
+def clean(text: str) -> str:
+    """`text` without the characters that a database or a screen cannot hold (NUL, other control characters)."""
+    return "".join(char for char in text if char in "\n\t" or (char.isprintable() or char in "\u200d\ufe0f"))
+
+
+class Intake:
+    """What every channel calls for what arrives."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def receive(self, clinic: Clinic, message: InboundMessage) -> Receipt:
+        """Commit `message` with its wake-up; a provider id seen before returns the first one's row."""
+        async with self._database.begin(clinic.id) as session:
+            return await receive(session, clinic, message)
+
+    async def delivered(self, clinic: Clinic, update_: DeliveryUpdate, *, now: datetime) -> bool:
+        """Note a provider's word on a message sent. Never goes back; False when no such message exists."""
+        async with self._database.begin(clinic.id) as session:
+            found = Outbox.id == update_.outbox_id if update_.outbox_id else Outbox.provider_id == update_.provider_id
+            row = await session.scalar(select(Outbox).where(found).with_for_update())
+            if row is None:
+                return False
+            if _ORDER.get(update_.state, 0) > _ORDER.get(row.state, 0) and row.state != "failed":
+                row.state = update_.state
+                row.provider_id = row.provider_id or update_.provider_id
+                row.error = update_.error
+                if update_.state in ("delivered", "read"):
+                    row.delivered_at = row.delivered_at or now
+                await announce(session, clinic.id, row.conversation_id)
+            return True
+
+
+async def conversation_of(
+    session: AsyncSession, clinic: Clinic, channel: Channel, account: str, address: str
+) -> Conversation:
+    """The conversation with `address`, made if this is the first contact."""
+    await session.execute(
+        insert(Conversation)
+        .values(
+            id=uuid.uuid4(),
+            channel=channel,
+            account=account,
+            address=address,
+            language=clinic.languages[0],
+            owner="assistant",
+            verification_failures=0,
+            lease_token=0,
+        )
+        .on_conflict_do_nothing(index_elements=["tenant_id", "channel", "account", "address"])
+    )
+    row = await session.scalar(
+        select(Conversation).where(
+            Conversation.channel == channel, Conversation.account == account, Conversation.address == address
+        )
+    )
+    assert row is not None
+    return row
+
+
+async def receive(session: AsyncSession, clinic: Clinic, message: InboundMessage) -> Receipt:
+    """`Intake.receive` in a transaction that is already open."""
+    conversation = await conversation_of(session, clinic, message.channel, message.account, message.address)
+    provider_id = f"{message.channel}:{message.provider_id}"
+    inserted = await session.scalar(
+        insert(Inbox)
+        .values(
+            conversation_id=conversation.id,
+            provider_id=provider_id,
+            kind=message.kind,
+            text=clean(message.text),
+            media=[dict(item) for item in message.media],
+            event=dict(message.event) if message.event else None,
+            level="none",
+            attempts=0,
+        )
+        .on_conflict_do_nothing(index_elements=["tenant_id", "provider_id"])
+        .returning(Inbox.id)
+    )
+    if inserted is None:
+        known = (await session.execute(select(Inbox).where(Inbox.provider_id == provider_id))).scalar_one()
+        return Receipt(known.id, known.conversation_id, duplicate=True)
+    if message.kind != "event":
+        await session.execute(
+            update(Conversation).where(Conversation.id == conversation.id).values(last_inbound_at=func.now())
+        )
+    await wake(session, Wakeup("inbound", clinic.id, str(conversation.id)))
+    await announce(session, clinic.id, conversation.id)
+    return Receipt(inserted, conversation.id, duplicate=False)
