@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     engine_url: str = "http://127.0.0.1:5005"
     sandbox_ehr_port: int = Field(default=8090, ge=1, le=65535)
     phones_port: int = Field(default=8091, ge=1, le=65535)
+    # Where SMS and WhatsApp messages are sent; the demo points it at the phone simulator.
+    twilio_api_url: str = "https://api.twilio.com"
 
     engine_token: SecretStr = SecretStr(DEMO_SECRET)
     session_secret: SecretStr = SecretStr(DEMO_SECRET)

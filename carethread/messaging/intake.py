@@ -16,13 +16,22 @@ from carethread.messaging.wakeups import Wakeup, wake
 from carethread.storage.database import Database
 from carethread.storage.models import Conversation, Inbox, Outbox
 
+# Line breaks, and the joiners that emoji, Persian and Hindi need.
+_KEPT = "\n\t\u200c\u200d\ufe0f"
+
 # A state may only be followed by a later one: providers report out of order.
 _ORDER = {"queued": 0, "sending": 1, "unknown": 1, "sent": 2, "delivered": 3, "read": 4, "failed": 5}
 
 
 def clean(text: str) -> str:
-    """`text` without the characters that a database or a screen cannot hold (NUL, other control characters)."""
-    return "".join(char for char in text if char in "\n\t" or (char.isprintable() or char in "\u200d\ufe0f"))
+    """`text` without the characters that a database or a screen cannot hold (NUL, other control characters).
+
+    White space of any kind stays white space, so that words never run together ("call\\u00a0911").
+    """
+    return "".join(
+        char if char in _KEPT or char.isprintable() else " " if char.isspace() else ""
+        for char in text.replace("\r\n", "\n")
+    )
 
 
 class Intake:
