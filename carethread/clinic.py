@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import time, timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -41,6 +41,16 @@ class Team(_Model):
 
     name: str
     minutes: dict[Severity, int]
+
+    @field_validator("minutes")
+    @classmethod
+    def _every_severity(cls, value: dict[Severity, int]) -> dict[Severity, int]:
+        # Missing ones would show only when an escalation of that severity is opened.
+        if missing := [severity for severity in get_args(Severity) if severity not in value]:
+            raise ValueError(f"gives no minutes for {', '.join(missing)}; a team needs all four severities")
+        if any(minutes < 1 for minutes in value.values()):
+            raise ValueError("minutes are whole numbers from 1")
+        return value
 
 
 class Hours(_Model):

@@ -223,7 +223,7 @@ class Staff(Tenanted, Base):
     email: Mapped[str]
     name: Mapped[str]
     password_hash: Mapped[str]
-    teams: Mapped[list[Json]] = mapped_column(default=list)
+    teams: Mapped[list[str]] = mapped_column(JSONB, default=list)
     active: Mapped[bool] = mapped_column(default=True)
     failed_logins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None]
