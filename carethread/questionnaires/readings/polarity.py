@@ -1,0 +1,84 @@
+"""Yes and no in the words people use for them: "nah im good", "sí pero solo de noche", "kinda"."""
+
+from collections.abc import Mapping
+
+from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon, load_table
+from carethread.questionnaires.readings.reading import Reading
+
+_STRONG = 85  # percent; two strong opposite words contradict each other
+_OPENERS = ("80", "45")  # "ok", "bueno", "a little": a plain yes or no right after them counts instead
+_FAR = 3  # words before the first yes or no from which it is hardly the answer any more
+
+
+def read_yes_no(text: str, language: str) -> Reading[bool] | None:
+    """Yes (True) or no (False), with what was said besides in `rest`; None where neither is said.
+
+    >>> read_yes_no("yes but only at night", "en").rest
+    'but only at night'
+    """
+    line = lexicon(language, "polarity").scan(text)
+    fixed = _after_correction(line, language)
+    if fixed is not None:
+        return fixed
+    spoken = [(index, sym) for index, sym in enumerate(line.syms) if sym.kind not in ("P", "FILL")]
+    place = next((at for at, (_, sym) in enumerate(spoken) if sym.kind in ("YES", "NO")), None)
+    if place is None or any(sym.kind == "BUT" for _, sym in spoken[:place]):
+        return None
+    index, sym = spoken[place]
+    if sym.kind == "YES" and sym.value in _OPENERS and place + 1 < len(spoken):
+        follower = spoken[place + 1]
+        if follower[1].kind in ("YES", "NO"):
+            index, sym = follower  # "ok no", "a little yes", "bueno, no": the plain word counts
+    percent = _strength(line, index, language)
+    if place:
+        percent *= 0.85 if place <= _FAR and percent >= _STRONG else 0.65
+    if _contradicted(line.syms[index + 1 :], sym):
+        percent = min(percent, 40)
+    if not sym.exact:
+        percent *= 0.9
+    return Reading(sym.kind == "YES", percent / 100, (sym.start, sym.end), "polarity", _rest(line, index))
+
+
+def _after_correction(line: Line, language: str) -> Reading[bool] | None:
+    """ "no wait yes" is yes: what follows the last correction counts, if it says anything."""
+    places = [index for index, sym in enumerate(line.syms) if sym.kind == "FIX"]
+    if not places or places[-1] + 1 >= len(line.syms):
+        return None
+    start = line.syms[places[-1]].end
+    reading = read_yes_no(line.text[start:], language)
+    if reading is None or not reading.sure:
+        return None
+    first, last = reading.span
+    return Reading(reading.value, min(reading.confidence, 0.9), (first + start, last + start), "polarity", reading.rest)
+
+
+def _strength(line: Line, index: int, language: str) -> float:
+    """Percent of certainty of the word at `index`, weaker where it starts a statement."""
+    sym = line.syms[index]
+    weak: Mapping[str, str] = load_table("polarity").get("weak_before_word", {}).get(language, {})
+    written = line.text[sym.start : sym.end].lower()
+    if written == "sí":  # the accent makes it a yes and nothing else
+        return float(sym.value)
+    percent = float(weak.get(written, sym.value))
+    after = line.syms[index + 1 :]
+    if percent < 50:  # a mere opener even before a comma: "bueno, me duele"
+        after = tuple(other for other in after if other.kind != "P")
+    return percent if after and after[0].kind == "W" else float(sym.value)
+
+
+def _contradicted(after: tuple[Sym, ...], sym: Sym) -> bool:
+    """Whether the opposite is said just as strongly before a "but" opens a comment."""
+    for other in after:
+        if other.kind == "BUT":
+            return False
+        if other.kind in ("YES", "NO") and other.kind != sym.kind and int(other.value) >= _STRONG:
+            return True
+    return False
+
+
+def _rest(line: Line, index: int) -> str:
+    """What was said after the yes or no, unless it is only politeness."""
+    after = line.syms[index + 1 :]
+    if all(sym.kind in ("P", "FILL", "YES", "NO") for sym in after):
+        return ""
+    return line.text[line.syms[index].end :].strip(" ,.;:!-\n\t")
