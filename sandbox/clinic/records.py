@@ -1,25 +1,22 @@
-"""What the clinic knows of its patients' health: histories, hospital stays, and services that are due."""
+"""What the clinic knows of its patients' health: their histories, hospital stays, and services that are due."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from typing import Any
 
+from sandbox.clinic import charts, histories
 from sandbox.clinic.people import Person
 from sandbox.clinic.places import doctor
-from sandbox.clinic.tables import LOINC, SNOMED, TERMINOLOGY, Resource, at, by_id, concept, ref, table
-
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-UCUM = "http://unitsofmeasure.org"
-CLOCK = "10:20"  # of records whose hour does not matter
+from sandbox.clinic.tables import SNOMED, TERMINOLOGY, Resource, at, by_id, concept, ref, table
 
 
 def resources(everybody: list[Person], today: date, seed: int) -> Iterator[Resource]:
-    """Per patient what their kind of history holds, then stays and due services."""
+    """Per patient their history, then stays and due services."""
     by_key = {person.key: person for person in everybody}
     for person in everybody:
-        yield from _without_what_is_due(person, _essentials(person, today), today)
+        yield from _without_what_is_due(person, histories.of(person, today, seed), today)
     for row in table("cast")["discharges"]:
         yield from _stay(row, by_key[row["patient"]], today)
     for row in table("cast")["due"]:
@@ -27,23 +24,7 @@ def resources(everybody: list[Person], today: date, seed: int) -> Iterator[Resou
             yield _due(row, by_key[row["patient"]], today)
 
 
-def _essentials(person: Person, today: date) -> Iterator[Resource]:
-    content = table("content")
-    for part in (content["kinds"][person.kind], content["extras"].get(person.key, {})):
-        for row in part.get("conditions", []):
-            onset = today - timedelta(days=int(365 * row["years_ago"]))
-            yield condition(person, f"{person.patient_id}-{row['code']}", row["code"], row["display"], onset)
-        for name in part.get("medicines", []):
-            yield medicine(person, f"{person.patient_id}-{name}", name, today - timedelta(days=200))
-        for row in part.get("allergies", []):
-            yield _allergy(person, row)
-        for row in part.get("results", []):
-            for days, value in zip(row["days_ago"], row["values"], strict=True):
-                when = at(today - timedelta(days=days), CLOCK)
-                yield measurement(person, f"{person.patient_id}-{row['of']}-{days}", row["of"], value, when)
-
-
-def _without_what_is_due(person: Person, records: Iterator[Resource], today: date) -> Iterator[Resource]:
+def _without_what_is_due(person: Person, records: Iterable[Resource], today: date) -> Iterator[Resource]:
     rules = [r["absent"] for r in table("cast")["due"] if r["patient"] == person.key and "absent" in r]
     for record in records:
         if not any(_is_too_recent(record, rule, today) for rule in rules):
@@ -53,84 +34,9 @@ def _without_what_is_due(person: Person, records: Iterator[Resource], today: dat
 def _is_too_recent(record: Resource, rule: dict[str, Any], today: date) -> bool:
     if record["resourceType"] != rule["kind"]:
         return False
-    code = record.get("vaccineCode") or record["code"]
-    when = record.get("occurrenceDateTime") or record["effectiveDateTime"]
-    recent = datetime.fromisoformat(when).date() > today - timedelta(days=rule["days"])
-    return recent and any(c["code"] in rule["codes"] for c in code["coding"])
-
-
-def condition(
-    person: Person, record_id: str, code: str, display: str, onset: date, abated: date | None = None
-) -> Resource:
-    """A Condition on the problem list, resolved when it has an end."""
-    found: Resource = {
-        "resourceType": "Condition",
-        "id": record_id,
-        "clinicalStatus": {
-            "coding": [{"system": f"{TERMINOLOGY}/condition-clinical", "code": "resolved" if abated else "active"}]
-        },
-        "verificationStatus": {"coding": [{"system": f"{TERMINOLOGY}/condition-ver-status", "code": "confirmed"}]},
-        "category": [concept(f"{TERMINOLOGY}/condition-category", "problem-list-item", "Problem list item")],
-        "code": concept(SNOMED, code, display),
-        "subject": ref("Patient", person.patient_id),
-        "onsetDateTime": onset.isoformat(),
-        "recordedDate": onset.isoformat(),
-    }
-    return {**found, "abatementDateTime": abated.isoformat()} if abated else found
-
-
-def medicine(person: Person, record_id: str, name: str, authored: date, encounter: str | None = None) -> Resource:
-    """An active MedicationRequest for one of the medicines in content.yml."""
-    row = table("content")["medicines"][name]
-    found: Resource = {
-        "resourceType": "MedicationRequest",
-        "id": record_id,
-        "status": "active",
-        "intent": "order",
-        "medicationCodeableConcept": concept(RXNORM, row["code"], row["display"]),
-        "subject": ref("Patient", person.patient_id),
-        "authoredOn": authored.isoformat(),
-        "requester": doctor(by_id(table("directory")["practitioners"])[person.gp]),
-        "dosageInstruction": [{"text": row["take"]}],
-    }
-    return {**found, "encounter": ref("Encounter", encounter)} if encounter else found
-
-
-def measurement(person: Person, record_id: str, name: str, value: Any, when: datetime) -> Resource:
-    """A final Observation of one of the measures in content.yml; a list of values fills its parts."""
-    row = table("content")["measures"][name]
-    found: Resource = {
-        "resourceType": "Observation",
-        "id": record_id,
-        "status": "final",
-        "category": [{"coding": [{"system": f"{TERMINOLOGY}/observation-category", "code": row["category"]}]}],
-        "code": concept(LOINC, row["code"], row["display"]),
-        "subject": ref("Patient", person.patient_id),
-        "effectiveDateTime": when.isoformat(),
-    }
-    if "parts" in row:
-        found["component"] = [
-            {"code": concept(LOINC, part["code"], part["display"]), "valueQuantity": quantity(v, part["unit"])}
-            for part, v in zip(row["parts"], value, strict=True)
-        ]
-    else:
-        found["valueQuantity"] = quantity(value, row["unit"])
-    return found
-
-
-def quantity(value: float, unit: str) -> dict[str, Any]:
-    """A Quantity in a UCUM unit."""
-    return {"value": value, "unit": unit, "system": UCUM, "code": unit}
-
-
-def _allergy(person: Person, row: dict[str, Any]) -> Resource:
-    return {
-        "resourceType": "AllergyIntolerance",
-        "id": f"{person.patient_id}-{row['code']}",
-        "clinicalStatus": {"coding": [{"system": f"{TERMINOLOGY}/allergyintolerance-clinical", "code": "active"}]},
-        "code": concept(SNOMED, row["code"], row["display"]),
-        "patient": ref("Patient", person.patient_id),
-    }
+    coded = record.get("vaccineCode") or record["code"]
+    recent = histories.when(record) > today - timedelta(days=rule["days"])
+    return recent and any(c["code"] in rule["codes"] for c in coded["coding"])
 
 
 def _stay(row: dict[str, Any], person: Person, today: date) -> Iterator[Resource]:
@@ -170,7 +76,7 @@ def _stay(row: dict[str, Any], person: Person, today: date) -> Iterator[Resource
         }
     if left:
         for name in reason["medicines"]:
-            yield medicine(person, f"{row['id']}-{name}", name, left, row["id"])
+            yield charts.medicine(person, f"{row['id']}-{name}", content["medicines"][name], left, row["id"])
 
 
 def _due(row: dict[str, Any], person: Person, today: date) -> Resource:

@@ -38,7 +38,8 @@ def write_database(path: Path, resources: Iterable[dict[str, Any]], origin: dict
     search.extend()
     store = Store(str(path))
     now = instant()
-    rows, index = [], []
+    rows: list[tuple[Any, ...]] = []
+    index: list[tuple[Any, ...]] = []
     for seq, resource in enumerate(resources, start=1):
         kind, resource_id = resource["resourceType"], resource["id"]
         stored = {**resource, "meta": {**resource.get("meta", {}), "versionId": "1", "lastUpdated": now}}

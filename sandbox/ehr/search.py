@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from sekmet.fhir import indexer, store
@@ -200,7 +201,7 @@ def extend() -> None:
 
 def extract(resource: dict[str, Any]) -> list[indexer.IndexRow]:
     """The index rows of a resource."""
-    rows = indexer.extract(resource)
+    rows: list[indexer.IndexRow] = indexer.extract(resource)
     if resource["resourceType"] == "Patient" and "deceasedBoolean" not in resource:
         # deceased=true means a boolean true or any date of death
         rows.append(indexer.IndexRow("deceased", code=str("deceasedDateTime" in resource).lower()))
@@ -214,12 +215,17 @@ class SandboxSearch(SearchEngine):  # type: ignore[misc]
     collect every free slot of the clinic three times over.
     """
 
+    def __init__(self, store: Any) -> None:
+        super().__init__(store)
+        self._query = threading.local()  # requests are served by a pool of threads
+
     def build_where(
         self, rtype: str, params: list[tuple[str, str]], strict: bool, issues: list[Any], used: list[Any]
     ) -> tuple[str, list[Any]]:
-        self._driven = any(self._selective(rtype, key) for key, _ in params)
-        sql, args = super().build_where(rtype, params, strict, issues, used)
-        return sql, args
+        """The WHERE clause of a search and its arguments."""
+        self._query.narrowed = any(self._selective(rtype, key) for key, _ in params)
+        found: tuple[str, list[Any]] = super().build_where(rtype, params, strict, issues, used)
+        return found
 
     def _selective(self, rtype: str, key: str) -> bool:
         name = key.partition(":")[0].partition(".")[0]
@@ -227,19 +233,20 @@ class SandboxSearch(SearchEngine):  # type: ignore[misc]
         return name == "_id" or name in SELECTIVE_TOKENS or (param is not None and param.kind == "reference")
 
     def _condition(self, alias: str, rtype: str, key: str, value: str, aliases: Any) -> tuple[str, list[Any]]:
-        sql, args = super()._condition(alias, rtype, key, value, aliases)
+        found: tuple[str, list[Any]] = super()._condition(alias, rtype, key, value, aliases)
+        sql, args = found
         param = get_param(rtype, key)  # None for a key with a modifier or a chain
         if (
             param is None
             or alias != "r"
-            or not self._driven
+            or not self._query.narrowed
             or param.kind not in ("date", "number", "token")
             or key in SELECTIVE_TOKENS
         ):
-            return sql, args
+            return found
         head, marker, tests = sql.partition(" AND (")
         if not marker or not head.startswith(f"{alias}.id IN (SELECT "):
-            return sql, args
+            return found
         index = head.removeprefix(f"{alias}.id IN (SELECT ").split(".", 1)[0]
         per_row = (
             f"EXISTS (SELECT 1 FROM idx {index} INDEXED BY idx_res WHERE {index}.type=? AND {index}.id={alias}.id "
