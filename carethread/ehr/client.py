@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import structlog
 from fhirclient.models.fhirabstractbase import FHIRValidationError
 from fhirclient.models.fhirelementfactory import FHIRElementFactory
 
+from carethread.clinic import Clinic
+from carethread.config import Settings
 from carethread.ehr.errors import EhrMalformed, EhrNotFound, EhrUnavailable
 from carethread.ehr.server import JSON_PATCH, SafeServer, Signer
 
@@ -23,7 +26,10 @@ Json = dict[str, Any]
 Params = Mapping[str, str | Sequence[str]]
 T = TypeVar("T")
 
+UTC = ZoneInfo("UTC")
 THREADS = 16
+# HAPI answers the same search from a cache for a minute unless told not to: a slot is then free that is not.
+FRESH = {"Cache-Control": "no-cache"}
 PAGE = 200  # resources
 PAGES = 20
 # A thread gives up by itself at the deadline; this is for one that does not.
@@ -109,9 +115,17 @@ class Ehr:
     """One clinic's EHR. Every call raises a typed `EhrError`; none takes longer than `timeout` seconds in all."""
 
     def __init__(
-        self, base_url: str, *, auth: Signer | None = None, timeout: float = 8.0, threads: int = THREADS
+        self,
+        base_url: str,
+        *,
+        zone: ZoneInfo = UTC,
+        auth: Signer | None = None,
+        timeout: float = 8.0,
+        threads: int = THREADS,
     ) -> None:
         self.base_url = base_url
+        # The clinic's own: what its patients call "Tuesday at nine".
+        self.zone = zone
         self.timeout = timeout
         self._server = SafeServer(base_url, auth=auth, timeout=timeout, pool=threads)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ehr")
@@ -142,7 +156,7 @@ class Ehr:
                 if link in seen:
                     raise EhrMalformed(f"GET {kind}: the pages go round in a circle")
                 seen.add(link)
-                bundle = self._server.call("GET", link, deadline=deadline).json()
+                bundle = self._server.call("GET", link, headers=FRESH, deadline=deadline).json()
                 found += _entries(bundle)
                 link = _next(bundle)
             if link:
@@ -215,6 +229,11 @@ class Ehr:
                 return await future
         except TimeoutError:
             raise EhrUnavailable("no answer in time") from None
+
+
+def connect(clinic: Clinic, settings: Settings, *, auth: Signer | None = None) -> Ehr:
+    """The EHR of `clinic`."""
+    return Ehr(clinic.ehr_url, zone=clinic.zone, auth=auth, timeout=settings.ehr_timeout)
 
 
 def _entries(bundle: Json) -> Iterable[Record]:
