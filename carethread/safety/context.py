@@ -1,0 +1,175 @@
+"""Decides whether what was found is meant: not denied, not long past, not supposed, not a figure of speech.
+
+The table is `content/safety/context.yml`. A modifier is a pattern, a kind (why it takes the alarm away) and a
+reach (which findings it touches). After the ConText method (Harkema et al. 2009), with clauses cut by words
+that turn the meaning ("but", "pero").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from carethread.safety.text import ASKS, BREAKS, COMMA, MARKS, Piece
+
+Kind = Literal[
+    "negated", "past", "history", "resolved", "hypothetical", "question", "story", "figurative", "errand", "present"
+]
+Reach = Literal["before", "after", "clause", "sentence", "covers"]
+
+KINDS: Final[tuple[Kind, ...]] = (
+    "negated",
+    "past",
+    "history",
+    "resolved",
+    "hypothetical",
+    "question",
+    "story",
+    "figurative",
+    "errand",
+    "present",
+)
+REACHES: Final[tuple[Reach, ...]] = ("before", "after", "clause", "sentence", "covers")
+ON_REQUEST: Final[frozenset[Kind]] = frozenset({"history"})
+"""Kinds that touch only rules that name them under `heeds`: a diagnosis of long ago in another clause."""
+UNDONE_BY_PRESENT: Final[frozenset[Kind]] = frozenset({"past", "history", "resolved"})
+
+
+OVERLAP: Final = 2  # words that a modifier before a finding may share with it: "don't [have] trouble breathing"
+
+
+@dataclass(frozen=True, slots=True)
+class Modifier:
+    """One row of the context table."""
+
+    id: str
+    kind: Kind
+    reach: Reach
+    words: int  # how far `before` and `after` reach
+    asked: bool  # only in a sentence that ends with a question mark
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A modifier in a message, by word positions."""
+
+    modifier: Modifier
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Words that end a clause in one language."""
+
+    turns: frozenset[str]  # "but": what comes before says nothing about what comes after
+    joins: frozenset[str]  # "and": a new clause of the same sentence
+    lists: frozenset[str]  # "or": a list goes on
+
+
+class Layout:
+    """Sentences and clauses of one message, by word position."""
+
+    def __init__(self, pieces: Sequence[Piece], turns: Turns) -> None:
+        self._words = [piece.word for piece in pieces]
+        self._turns = turns
+        self._sentence: list[int] = []
+        self._clause: list[int] = []
+        self._asked: set[int] = set()
+        sentence = clause = 0
+        for word in self._words:
+            if word in BREAKS:
+                if word == ASKS:
+                    self._asked.add(sentence)
+                self._sentence.append(sentence)
+                self._clause.append(clause)
+                sentence += 1
+                clause += 1
+                continue
+            if word == COMMA or word in turns.turns or word in turns.joins:
+                clause += 1
+            self._sentence.append(sentence)
+            self._clause.append(clause)
+
+    def sentences(self, start: int, end: int) -> set[int]:
+        """Return the sentences that hold a word of this stretch."""
+        return {self._sentence[at] for at in range(start, end) if self._words[at] not in MARKS}
+
+    def clauses(self, start: int, end: int) -> set[int]:
+        """Return the clauses that hold a word of this stretch."""
+        return {self._clause[at] for at in range(start, end) if self._words[at] not in MARKS}
+
+    def same_sentence(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
+        """Say whether two stretches share a sentence."""
+        return bool(self.sentences(*one) & self.sentences(*other))
+
+    def asked(self, start: int, end: int) -> bool:
+        """Say whether this stretch stands in a question."""
+        return bool(self.sentences(start, end) & self._asked)
+
+    def carries(self, start: int, end: int) -> bool:
+        """Say whether a meaning carries from one word over those between to the next."""
+        between = self._words[start:end]
+        if any(word in BREAKS or word in self._turns.turns for word in between):
+            return False
+        if COMMA not in between:
+            return True
+        return self._in_list(start, end)
+
+    def _in_list(self, start: int, end: int) -> bool:
+        """A list goes on over commas when it has 'or' or 'ni' and short members: "no fever, cough or rash"."""
+        tail = end
+        while tail < len(self._words) and self._words[tail] not in BREAKS and tail < end + 12:
+            tail += 1
+        stretch = self._words[start:tail]
+        if not any(word in self._turns.lists for word in stretch):
+            return False
+        longest = run = 0
+        for word in self._words[start:end]:
+            run = 0 if word == COMMA or word in self._turns.lists else run + 1
+            longest = max(longest, run)
+        return longest <= 5
+
+
+def taken_away(
+    start: int,
+    end: int,
+    found: Iterable[Found],
+    layout: Layout,
+    *,
+    ignores: frozenset[Kind] = frozenset(),
+    heeds: frozenset[Kind] = frozenset(),
+) -> Kind | None:
+    """Return why the finding at this stretch of words does not count, or None when it does."""
+    touching = [
+        one.modifier.kind
+        for one in found
+        if one.modifier.kind not in ignores
+        and (one.modifier.kind not in ON_REQUEST or one.modifier.kind in heeds)
+        and _touches(one, start, end, layout)
+    ]
+    present = "present" in touching
+    for kind in touching:
+        if kind == "present" or (present and kind in UNDONE_BY_PRESENT):
+            continue
+        return kind
+    return None
+
+
+def _touches(one: Found, start: int, end: int, layout: Layout) -> bool:
+    modifier = one.modifier
+    if modifier.asked and not layout.asked(one.start, one.end):
+        return False
+    match modifier.reach:
+        case "covers":
+            return one.start < end and start < one.end
+        case "before":
+            near = one.start < start and -OVERLAP <= start - one.end <= modifier.words
+            return near and layout.carries(one.end, start)
+        case "after":
+            return 0 <= one.start - end <= modifier.words and layout.carries(end, one.start)
+        case "clause":
+            return bool(layout.clauses(one.start, one.end) & layout.clauses(start, end))
+        case "sentence":
+            return bool(layout.sentences(one.start, one.end) & layout.sentences(start, end))

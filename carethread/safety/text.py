@@ -1,0 +1,259 @@
+"""Turns what a patient typed into plain words: lower case, no accents, known spellings, original offsets kept.
+
+`split` knows no language. A `Reader` then undoes shorthand, stretched letters, disguises and typos for one
+language, so that the rules can be written once, in plain spelling.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from rapidfuzz.distance import OSA
+
+STOP: Final = "."  # a sentence ends; also stands at both ends of every message
+ASKS: Final = "?"  # a sentence ends and was a question
+COMMA: Final = ","  # a clause ends
+BREAKS: Final = frozenset({STOP, ASKS})
+MARKS: Final = frozenset({STOP, ASKS, COMMA})
+
+_SENTENCE_ENDS = ".!;\n\r…:"
+_CLAUSE_ENDS = ',()[]"|–—/'
+_DISGUISES = str.maketrans("013457@$!", "oieastasi")
+_WORD = r"[^\W\d_]+"
+_PIECE = re.compile(
+    rf"{_WORD}(?:[0-9@$!*_.\-]{{1,2}}{_WORD})+"  # k!ll, su1cide, s*icide, d.i.e (decided in Reader)
+    rf"|{_WORD}(?:'{_WORD})*"
+    r"|\d+(?:[.,]\d+)?"
+    r"|[^\w\s]",
+)
+_PARTS = re.compile(rf"{_WORD}(?:'{_WORD})*|\d+(?:[.,]\d+)?|[^\w\s]")
+_STRETCHED = re.compile(r"(.)\1{2,}")
+_DOUBLED = re.compile(r"(.)\1+")
+_POSSESSIVE = re.compile(r"^(\w{3,})'s$")
+_SPELLED_OUT = 4  # this many single letters in a row are one word: "h e l p"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One word or mark, and where it stood in the message as the patient wrote it."""
+
+    word: str
+    start: int
+    end: int
+
+
+def fold(text: str) -> tuple[str, list[int]]:
+    """Return the text in lower case without accents, and for each of its characters the original offset."""
+    plain: list[str] = []
+    offsets: list[int] = []
+    for offset, char in enumerate(text):
+        if char in "\u2018\u2019\u00b4\u0060\u02bc":
+            folded = "'"
+        elif char in "\u201c\u201d\u00ab\u00bb":
+            folded = '"'
+        else:
+            folded = unicodedata.normalize("NFKD", char).lower()
+        for part in folded:
+            if unicodedata.combining(part) or unicodedata.category(part) in ("Cf", "Mn", "Sk"):
+                continue
+            plain.append(part)
+            offsets.append(offset)
+    return "".join(plain), offsets
+
+
+def split(text: str) -> tuple[Piece, ...]:
+    """Split a message into pieces that no language has touched yet."""
+    plain, offsets = fold(text)
+    pieces: list[Piece] = []
+    end = 0
+    for found in _PIECE.finditer(plain):
+        gap = plain[end : found.start()]
+        if "\n" in gap or "\r" in gap:
+            pieces.append(Piece(STOP, offsets[found.start()], offsets[found.start()]))
+        end = found.end()
+        pieces.append(Piece(found.group(), offsets[found.start()], offsets[found.end() - 1] + 1))
+    return tuple(_join_spelled_out(pieces))
+
+
+def _join_spelled_out(pieces: list[Piece]) -> list[Piece]:
+    """Join words that were typed one letter at a time."""
+    joined: list[Piece] = []
+    run: list[Piece] = []
+    for piece in [*pieces, Piece("", 0, 0)]:
+        if len(piece.word) == 1 and piece.word.isalpha():
+            run.append(piece)
+            continue
+        if len(run) >= _SPELLED_OUT:
+            joined.append(Piece("".join(p.word for p in run), run[0].start, run[-1].end))
+        else:
+            joined.extend(run)
+        run = []
+        if piece.word:
+            joined.append(piece)
+    return joined
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """What one language's reader knows: the words of its rules, real words left alone, and shorthand."""
+
+    vocabulary: frozenset[str]
+    real_words: frozenset[str]
+    shorthand: Mapping[tuple[str, ...], tuple[str, ...]]
+
+
+class Reader:
+    """Reads pieces in one language. The result always begins and ends with a sentence end."""
+
+    def __init__(self, spelling: Spelling) -> None:
+        self._shorthand = spelling.shorthand
+        self._longest = max((len(key) for key in spelling.shorthand), default=1)
+        starts = {word for key in spelling.shorthand for word in key}
+        values = {word for value in spelling.shorthand.values() for word in value}
+        self._rule_words = frozenset(spelling.vocabulary | starts | values)
+        self._known = self._rule_words | spelling.real_words
+        self._real = spelling.real_words
+        self._near: dict[str, list[str]] = {}
+        for word in sorted(self._rule_words):
+            if len(word) >= 4 and word.isalpha():
+                self._near.setdefault(word[0], []).append(word)
+        self._correct = lru_cache(maxsize=8192)(self._corrected)
+
+    def read(self, pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+        """Return the words the rules see: marks unified, spelling mended, shorthand written out."""
+        plain: list[Piece] = [Piece(STOP, 0, 0)]
+        for piece in pieces:
+            for part in self._plain(piece):
+                if part.word in MARKS and plain[-1].word in MARKS:
+                    if plain[-1].word == COMMA or part.word == ASKS:
+                        plain[-1] = replace(plain[-1], word=part.word)
+                    continue
+                plain.append(part)
+        end = plain[-1].end
+        if plain[-1].word == COMMA:
+            plain.pop()
+        if plain[-1].word not in BREAKS or len(plain) == 1:
+            plain.append(Piece(STOP, end, end))
+        return tuple(self._written_out(plain))
+
+    def words(self, text: str) -> tuple[str, ...]:
+        """Return the words of a text from a table: as `read`, without marks and without mending spelling."""
+        pieces = [part for piece in split(text) for part in self._parts(piece)]
+        kept = [p for p in pieces if p.word[0].isalnum() or (p.word,) in self._shorthand]
+        return tuple(piece.word for piece in self._written_out(kept))
+
+    def _plain(self, piece: Piece) -> list[Piece]:
+        word = piece.word
+        if word[0].isalnum():
+            return [self._mended(part) if part.word[0].isalpha() else part for part in self._parts(piece)]
+        if (word,) in self._shorthand:
+            return [piece]
+        if word in "?¿":
+            return [replace(piece, word=ASKS)] if word == "?" else []
+        if word in _SENTENCE_ENDS:
+            return [replace(piece, word=STOP)]
+        if word in _CLAUSE_ENDS:
+            return [replace(piece, word=COMMA)]
+        return []
+
+    def _parts(self, piece: Piece) -> list[Piece]:
+        """Undo disguises; otherwise cut at what is no letter, and take the apostrophe out of words."""
+        word = piece.word
+        if not word.replace("'", "").isalnum() or (not word[0].isdigit() and any(c.isdigit() for c in word)):
+            honest = self._undisguised(word)
+            if honest:
+                return [replace(piece, word=honest)]
+            found = [(m.group(), m.start(), m.end()) for m in _PARTS.finditer(word)]
+            if len(found) > 1 and len(word) == piece.end - piece.start:
+                cut = [Piece(w, piece.start + a, piece.start + b) for w, a, b in found]
+            else:
+                cut = [replace(piece, word=w) for w, _, _ in found]
+            kept = [p for p in cut if p.word[0].isalnum() or p.word in _SENTENCE_ENDS]
+            return [part for p in kept for part in (self._parts(p) if "'" in p.word else [p])]
+        if "'" in word:
+            bare = word.replace("'", "")
+            owner = _POSSESSIVE.match(word)
+            if owner and (bare,) not in self._shorthand:
+                return [replace(piece, word=owner.group(1)), replace(piece, word="s")]
+            return [replace(piece, word=bare)]
+        return [piece]
+
+    def _undisguised(self, word: str) -> str | None:
+        letters = re.sub(r"[*_.\-]", "", word.translate(_DISGUISES))
+        if letters in self._rule_words and len(letters) >= 3:
+            return letters
+        if "*" in word:
+            pattern = re.compile(re.escape(word.translate(_DISGUISES)).replace(r"\*", "."))
+            return next((w for w in self._near.get(word[0], ()) if pattern.fullmatch(w)), None)
+        return None
+
+    def _mended(self, piece: Piece) -> Piece:
+        mended = self._correct(piece.word)
+        return piece if mended == piece.word else replace(piece, word=mended)
+
+    def _corrected(self, word: str) -> str:
+        """Return the word, or the rule word it was meant to be; several words when two ran together."""
+        if word in self._known:
+            return word
+        if _STRETCHED.search(word):
+            for shorter in (_STRETCHED.sub(r"\1\1", word), _STRETCHED.sub(r"\1", word), _DOUBLED.sub(r"\1", word)):
+                if shorter in self._known:
+                    return shorter
+            word = _STRETCHED.sub(r"\1", word)
+        if len(word) < 4:
+            return word
+        return self._nearest(word) or self._apart(word) or word
+
+    def _nearest(self, word: str) -> str | None:
+        best: tuple[int, int, str] | None = None
+        swapped = word[1]
+        for first in {word[0], swapped}:
+            for candidate in self._near.get(first, ()):
+                if first == swapped != word[0] and candidate[1:2] != word[0]:
+                    continue
+                allowed = 1 if len(candidate) < 8 or len(word) < 7 else 2
+                if abs(len(candidate) - len(word)) > allowed:
+                    continue
+                distance = OSA.distance(word, candidate, score_cutoff=allowed)
+                if distance <= allowed and (best is None or (distance, -len(candidate), candidate) < best):
+                    best = (distance, -len(candidate), candidate)
+        return best[2] if best else None
+
+    def _apart(self, word: str) -> str | None:
+        if len(word) < 7:
+            return None
+        for cut in range(2, len(word) - 2):
+            left, right = word[:cut], word[cut:]
+            if left in self._rule_words and right in self._rule_words and (cut > 2 or left in _SHORT_STARTS):
+                return f"{left} {right}"
+        return None
+
+    def _written_out(self, pieces: list[Piece]) -> list[Piece]:
+        """Write shorthand out, twice: "can't" becomes "can not", and "can not stop" is shorthand itself."""
+        apart = [replace(p, word=word) for p in pieces for word in p.word.split(" ")]
+        return self._once_written_out(self._once_written_out(apart))
+
+    def _once_written_out(self, pieces: list[Piece]) -> list[Piece]:
+        result: list[Piece] = []
+        at = 0
+        while at < len(pieces):
+            for size in range(min(self._longest, len(pieces) - at), 0, -1):
+                key = tuple(piece.word for piece in pieces[at : at + size])
+                value = self._shorthand.get(key)
+                if value is not None:
+                    start, end = pieces[at].start, pieces[at + size - 1].end
+                    result.extend(Piece(word, start, end) for word in value)
+                    at += size
+                    break
+            else:
+                result.append(pieces[at])
+                at += 1
+        return result
+
+
+_SHORT_STARTS = frozenset({"no", "me", "mi", "my", "im", "te", "se", "yo"})
