@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
 from sanic.response import json
@@ -12,8 +13,10 @@ from sqlalchemy import text
 from carethread.bootstrap import Core, core, utc_now
 from carethread.config import Settings
 
+App = Sanic[Any, Any]
 
-def create_app(parts: Core, *, name: str = "carethread-gateway") -> Sanic:
+
+def create_app(parts: Core, *, name: str = "carethread-gateway") -> App:
     """The gateway's application over `parts`; the caller runs it."""
     app = Sanic(name, configure_logging=False)
     app.config.REQUEST_MAX_SIZE = 1_000_000
@@ -21,11 +24,11 @@ def create_app(parts: Core, *, name: str = "carethread-gateway") -> Sanic:
     app.ctx.core = parts
 
     @app.before_server_start
-    async def start(_app: Sanic) -> None:
+    async def start(_app: App) -> None:
         parts.updates.start()
 
     @app.after_server_stop
-    async def stop(_app: Sanic) -> None:
+    async def stop(_app: App) -> None:
         await parts.close()
 
     @app.get("/healthz", name="healthz")

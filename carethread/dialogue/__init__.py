@@ -1,0 +1,1 @@
+"""Talks to the engine, and turns content keys into the words a patient reads."""

@@ -16,8 +16,10 @@ from carethread.storage.models import Inbox, Outbox
 _HIDDEN = ("blocked",)
 
 
-async def thread(session: AsyncSession, conversation_id: uuid.UUID, *, limit: int = 200) -> list[ThreadEntry]:
-    """The last `limit` entries, oldest first."""
+async def thread(
+    session: AsyncSession, conversation_id: uuid.UUID, *, limit: int = 200, hidden: bool = False
+) -> list[ThreadEntry]:
+    """The last `limit` entries, oldest first; with what the patient never saw (for staff) when `hidden`."""
     inbound = await session.scalars(
         select(Inbox)
         .where(Inbox.conversation_id == conversation_id, Inbox.kind != "event")
@@ -26,7 +28,7 @@ async def thread(session: AsyncSession, conversation_id: uuid.UUID, *, limit: in
     )
     outbound = await session.scalars(
         select(Outbox)
-        .where(Outbox.conversation_id == conversation_id, Outbox.state.not_in(_HIDDEN))
+        .where(Outbox.conversation_id == conversation_id, Outbox.state.not_in(() if hidden else _HIDDEN))
         .order_by(Outbox.id.desc())
         .limit(limit)
     )
@@ -52,6 +54,12 @@ def _inbound(row: Inbox) -> ThreadEntry:
 
 def _outbound(row: Outbox) -> ThreadEntry:
     replies = tuple(QuickReply(item["title"], item["value"]) for item in row.quick_replies)
-    details = {"content_key": row.content_key, "language": row.language, "error": row.error}
+    details = {
+        "content_key": row.content_key,
+        "content_version": row.content_version,
+        "language": row.language,
+        "error": row.error,
+        "staff_id": row.staff_id,
+    }
     author: Literal["staff", "assistant"] = "staff" if row.author == "staff" else "assistant"
     return ThreadEntry(f"o{row.id}", author, row.text, _iso(row.created_at), row.state, replies, details)

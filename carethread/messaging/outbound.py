@@ -1,0 +1,207 @@
+"""The way out: outbox rows to their provider, in order, at the sender's rate, each exactly once.
+
+A row is `sending` from just before the provider is called. One that stays so (the process died, or the call's
+outcome is unknown) is looked up at the provider before it is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import structlog
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from carethread.clinic import Account, Channel, Clinic, Clinics
+from carethread.escalation import open_escalation
+from carethread.messaging.consent import opted_out
+from carethread.messaging.types import Channels, OutboundMessage, QuickReply, SendFailed
+from carethread.messaging.updates import announce
+from carethread.messaging.wakeups import Wakeup, wake
+from carethread.storage.database import Database
+from carethread.storage.models import Conversation, Outbox, Sender
+
+log = structlog.get_logger()
+
+_BACKOFF = (1, 2, 5, 15, 60, 300)  # seconds before the n-th retry; the last one repeats
+_GIVE_UP = timedelta(hours=6)
+_STUCK = timedelta(seconds=30)  # a row `sending` for longer lost its worker
+_MAX_NAP = 2.0  # seconds to wait in place for the sender's turn; longer waits become a later job
+# Said even to a patient who has stopped: the law asks for the confirmation, and an emergency is one.
+_ALWAYS = ("utter_stopped", "utter_safety_emergency", "utter_safety_crisis")
+
+
+class Outbound:
+    """Sends what is queued."""
+
+    def __init__(
+        self,
+        database: Database,
+        clinics: Clinics,
+        channels: Mapping[str, Channels],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._clinics = clinics
+        self._channels = channels
+        self._clock = clock
+
+    async def work(self, tenant: str, conversation_id: uuid.UUID) -> None:
+        """Send what is due in this conversation, oldest first; stops at the first that has to wait."""
+        clinic = self._clinics[tenant]
+        while message := await self._claim(clinic, conversation_id):
+            if not await self._send(clinic, message):
+                return
+
+    async def reconcile(self, tenant: str, outbox_id: int) -> None:
+        """Settle a send of unknown outcome: found at the provider, or sent again."""
+        clinic = self._clinics[tenant]
+        async with self._database.begin(tenant) as session:
+            row = await session.get(Outbox, outbox_id, with_for_update={"skip_locked": True})
+            if row is None or row.state not in ("sending", "unknown"):
+                return
+            conversation = await session.get_one(Conversation, row.conversation_id)
+            message = _message(clinic, conversation, row)
+            try:
+                found = await self._channels[conversation.channel].lookup(message)
+            except SendFailed as error:
+                log.warning("lookup_failed", outbox=outbox_id, error=error.reason)
+                return
+            if found:
+                row.state, row.provider_id, row.sent_at = "sent", found.provider_id, self._clock()
+                await announce(session, tenant, conversation.id)
+            else:
+                row.state = "queued"
+            await wake(session, Wakeup("outbound", tenant, str(conversation.id)))
+
+    async def stuck(self, tenant: str) -> list[int]:
+        """Rows whose send may have been cut short."""
+        async with self._database.begin(tenant) as session:
+            rows = await session.scalars(
+                select(Outbox.id).where(
+                    Outbox.state.in_(("sending", "unknown")), Outbox.not_before < self._clock() - _STUCK
+                )
+            )
+            return list(rows)
+
+    async def _claim(self, clinic: Clinic, conversation_id: uuid.UUID) -> OutboundMessage | None:
+        """Mark the conversation's oldest unsent row as `sending`, if it is due and no other is under way."""
+        now = self._clock()
+        async with self._database.begin(clinic.id) as session:
+            conversation = await session.get(Conversation, conversation_id)
+            if conversation is None:
+                return None
+            row = await session.scalar(
+                select(Outbox)
+                .where(Outbox.conversation_id == conversation_id, Outbox.state.in_(("queued", "sending", "unknown")))
+                .order_by(Outbox.id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            if row is None or row.state != "queued" or (row.not_before and row.not_before > now):
+                return None
+            stopped = await opted_out(session, conversation.channel, conversation.address)
+            if stopped and conversation.channel != "web" and row.content_key not in _ALWAYS:
+                row.state, row.error = "blocked", "the patient has said stop"
+                await announce(session, clinic.id, conversation_id)
+                await wake(session, _wakeup(clinic, conversation_id))
+                return None
+            account = clinic.account(cast(Channel, conversation.channel), conversation.account)
+            if account is None:
+                row.state, row.error = "failed", "the clinic no longer has this sender"
+                return None
+            if (wait := await _reserve(session, account, now)) > _MAX_NAP:
+                row.not_before = now + timedelta(seconds=wait)
+                await wake(session, _wakeup(clinic, conversation_id), after=timedelta(seconds=wait))
+                return None
+            row.state, row.not_before = "sending", now
+            row.attempts += 1
+            message = _message(clinic, conversation, row)
+        if wait > 0:
+            await asyncio.sleep(wait)
+        return message
+
+    async def _send(self, clinic: Clinic, message: OutboundMessage) -> bool:
+        """Hand one message over and record what came of it; True when the next may go."""
+        try:
+            sent = await self._channels[message.account.channel].send(message)
+        except SendFailed as error:
+            return await self._failed(clinic, message, error)
+        now = self._clock()
+        async with self._database.begin(clinic.id) as session:
+            # A status report may have been quicker than this answer: never go back from `delivered`.
+            await session.execute(
+                update(Outbox)
+                .where(Outbox.id == message.outbox_id)
+                .values(
+                    provider_id=sent.provider_id,
+                    sent_at=now,
+                    state=text("case when state in ('sending', 'unknown') then 'sent' else state end"),
+                )
+            )
+            await announce(session, clinic.id, message.conversation_id)
+        return True
+
+    async def _failed(self, clinic: Clinic, message: OutboundMessage, error: SendFailed) -> bool:
+        now = self._clock()
+        async with self._database.begin(clinic.id) as session:
+            row = await session.get_one(Outbox, message.outbox_id, with_for_update=True)
+            row.error = error.reason
+            log.warning("send_failed", outbox=row.id, error=error.reason, permanent=error.permanent)
+            if error.unknown:
+                row.state = "unknown"
+                return False
+            if error.permanent or now - row.created_at > _GIVE_UP:
+                row.state = "failed"
+                await open_escalation(
+                    session, clinic, conversation_id=row.conversation_id, key=f"out:{row.id}:failed",
+                    severity="soon", reason="technical", now=now, details={"undelivered": row.content_key},
+                )  # fmt: skip
+                await announce(session, clinic.id, row.conversation_id)
+                return True
+            wait = timedelta(seconds=_BACKOFF[min(row.attempts - 1, len(_BACKOFF) - 1)])
+            row.state, row.not_before = "queued", now + wait
+            await wake(session, _wakeup(clinic, row.conversation_id), after=wait)
+            return False
+
+
+def _wakeup(clinic: Clinic, conversation_id: uuid.UUID) -> Wakeup:
+    return Wakeup("outbound", clinic.id, str(conversation_id))
+
+
+def _message(clinic: Clinic, conversation: Conversation, row: Outbox) -> OutboundMessage:
+    account = clinic.account(cast(Channel, conversation.channel), conversation.account)
+    assert account is not None
+    return OutboundMessage(
+        outbox_id=row.id,
+        tenant=clinic.id,
+        conversation_id=conversation.id,
+        account=account,
+        address=conversation.address,
+        text=row.text,
+        language=row.language,
+        quick_replies=tuple(QuickReply(item["title"], item["value"]) for item in row.quick_replies),
+    )
+
+
+async def _reserve(session: AsyncSession, account: Account, now: datetime) -> float:
+    """Take the sender's next slot; returns the seconds until it. One UPDATE, so processes never share one."""
+    if account.channel == "web":
+        return 0.0
+    gap = timedelta(seconds=1 / account.rate)
+    reserve: Any = (
+        insert(Sender)
+        .values(channel=account.channel, account=account.address, next_at=now + gap)
+        .on_conflict_do_update(
+            index_elements=["tenant_id", "channel", "account"],
+            set_={"next_at": func.greatest(Sender.next_at, now) + gap},
+        )
+        .returning(Sender.next_at)
+    )
+    next_at: datetime = (await session.execute(reserve)).scalar_one()
+    return max(0.0, (next_at - gap - now).total_seconds())
