@@ -27,8 +27,10 @@ _VIRTUAL_LOCATION = "vi"  # http://terminology.hl7.org/CodeSystem/location-physi
 
 
 class Preference(Protocol):
-    """When somebody would like to come; see `when.TimePreference`."""
+    """When somebody would like to come; see `when.TimePreference`. A higher score fits better."""
 
+    @property
+    def asap(self) -> bool: ...
     def matches(self, moment: datetime, /) -> bool: ...
     def score(self, moment: datetime, /) -> float: ...
 

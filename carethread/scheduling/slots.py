@@ -132,11 +132,13 @@ def choose(offers: Sequence[SlotOffer], preference: Preference | None, count: in
     )
     chosen: list[SlotOffer] = []
     for fits in (True, False):
-        chosen += _spread([o for o in ranked if o.matches_wish is fits], chosen, count - len(chosen))
+        chosen += _spread([o for o in ranked if o.matches_wish is fits], chosen, count - len(chosen), preference)
     return chosen
 
 
-def _spread(ranked: Sequence[SlotOffer], already: Sequence[SlotOffer], count: int) -> list[SlotOffer]:
+def _spread(
+    ranked: Sequence[SlotOffer], already: Sequence[SlotOffer], count: int, preference: Preference | None
+) -> list[SlotOffer]:
     """Up to `count` of `ranked`, in its order, by the first rule that leaves enough to choose from."""
     picked: list[SlotOffer] = []
     if not ranked:
@@ -153,7 +155,11 @@ def _spread(ranked: Sequence[SlotOffer], already: Sequence[SlotOffer], count: in
     def apart(gap: timedelta) -> Rule:
         return lambda candidate, kept: all(abs(candidate.start - other.start) >= gap for other in kept)
 
-    rules: list[Rule] = [others_half, others_day, *(apart(gap) for gap in APART), lambda candidate, kept: True]
+    rules: list[Rule] = [*(apart(gap) for gap in APART), lambda candidate, kept: True]
+    if preference is None:
+        rules[:0] = [others_half, others_day]
+    elif not preference.asap:
+        rules[:0] = [others_day]
     for rule in rules:
         for candidate in ranked:
             if len(picked) == count:
