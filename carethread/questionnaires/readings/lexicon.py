@@ -5,7 +5,7 @@ Readers then work on symbols ("NUM:2 UNIT:week AGO:1"), so one rule serves both 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -85,6 +85,15 @@ class Line:
 
     def without(self, *kinds: str) -> "Line":
         return Line(self.text, tuple(sym for sym in self.syms if sym.kind not in kinds))
+
+    def rewrite(self, pattern: "re.Pattern[str]", replace: "Callable[[Hit], Sequence[Sym] | None]") -> "Line":
+        """The line with every match replaced by what `replace` returns; None leaves a match as it is."""
+        line = self
+        for hit in reversed(list(self.find_all(pattern))):
+            new = replace(hit)
+            if new is not None:
+                line = Line(self.text, (*line.syms[: hit.first], *new, *line.syms[hit.last :]))
+        return line
 
 
 @lru_cache(maxsize=512)
