@@ -22,7 +22,7 @@ from carethread.channels.twilio.accounts import (
     credentials,
     to_twilio,
 )
-from carethread.channels.twilio.transport import MAYBE_SENT, NOT_SENT, TOTAL_TIMEOUT, Transport
+from carethread.channels.twilio.transport import MAYBE_SENT, NOT_SENT, Transport
 from carethread.clinic import Clinics
 from carethread.config import Settings
 from carethread.messaging.types import OutboundMessage, SendFailed, Sent
@@ -89,13 +89,13 @@ class TwilioChannel:
         clock: Clock,
         claimed: Claimed,
         *,
-        timeout: float = TOTAL_TIMEOUT,
+        transport: Transport | None = None,
     ) -> None:
         check_accounts(clinics, settings)
         self._settings = settings
         self._clock = clock
         self._claimed = claimed
-        self._transport = Transport(settings.twilio_api_url, total_timeout=timeout)
+        self._transport = transport or Transport(settings.twilio_api_url)
 
     async def send(self, message: OutboundMessage) -> Sent:
         """Hand `message` to Twilio, which reports on it to our status webhook; raises `SendFailed`."""
