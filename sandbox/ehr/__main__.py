@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import socket
 import sys
 import threading
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 import uvicorn
 
 from sandbox.clinic import DEFAULT_SEED, TIME_ZONE
+from sandbox.ehr import logs
 from sandbox.ehr.app import create_app
 from sandbox.ehr.loading import ensure_loaded
 
@@ -23,14 +23,13 @@ HOST = "127.0.0.1"
 def main(argv: list[str] | None = None) -> None:
     """Load the clinic into an empty data directory, then serve until told to stop."""
     args = _arguments(argv)
-    # Patients' data must not reach a log, and the libraries below would write URLs with names and birth dates.
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs.set_up()
     listener = _listen(args.port)
     today = args.today or datetime.now(ZoneInfo(TIME_ZONE)).date()
     database = ensure_loaded(args.data, args.seed, today)
     root_url = f"http://{HOST}:{listener.getsockname()[1]}"
     app = create_app(database, root_url, faults=args.faults)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
     if args.attached:
         threading.Thread(target=_stop_when_stdin_closes, args=(server,), daemon=True).start()
     print(f"sandbox EHR: {root_url}/fhir", flush=True)
