@@ -1,0 +1,165 @@
+"""`scripts/train`: builds models/carethread.tar.gz when something that it is made of has changed, step by step."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+
+from carethread_engine.no_tensorflow import leave_out_tensorflow
+from carethread_engine.settings import PROJECT
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["RASA_TELEMETRY_ENABLED"] = "false"
+
+NAME = "carethread"
+# Our components' code: a model trained by other code would be read with other eyes.
+COMPONENTS = ("text", "ngrams", "featurizer", "classifier")
+
+# What Rasa warns of in every project that keeps its texts and its entities where we keep ours.
+EXPECTED_WARNINGS = (
+    "no matching response defined",
+    "not a valid utterance action",
+    "does not include an entity extractor trained",
+    "training data consisting of lookup tables",
+    "Slot auto-fill has been removed",
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/train", description=__doc__)
+    parser.add_argument("--force", action="store_true", help="train even if nothing has changed")
+    parser.add_argument("--project", type=Path, default=PROJECT, help="folder with config.yml, domain.yml and data/")
+    parser.add_argument("--out", type=Path, help="folder for the model (default: models/ in the project)")
+    options = parser.parse_args(arguments)
+    project: Path = options.project.resolve()
+    out: Path = (options.out or project / "models").resolve()
+    missing = [name for name in ("config.yml", "domain.yml", "data") if not (project / name).exists()]
+    if missing:
+        print(f"train: {project} has no {', '.join(missing)}; give the project's folder with --project")
+        return 2
+    fingerprint = fingerprint_of(project)
+    if not options.force and up_to_date(out, fingerprint):
+        print("• Model: up to date")
+        return 0
+    started = time.monotonic()
+    print("• Model: training (about half a minute)", flush=True)
+    problem = train(project, out)
+    if problem:
+        print(f"train: {problem}", file=sys.stderr)
+        return 1
+    (out / f"{NAME}.fingerprint").write_text(fingerprint + "\n", encoding="utf-8")
+    print(f"• Model: trained in {time.monotonic() - started:.0f} s")
+    return 0
+
+
+def up_to_date(out: Path, fingerprint: str) -> bool:
+    stamp = out / f"{NAME}.fingerprint"
+    return (
+        stamp.exists()
+        and (out / f"{NAME}.tar.gz").exists()
+        and stamp.read_text(encoding="utf-8").strip() == fingerprint
+    )
+
+
+def fingerprint_of(project: Path) -> str:
+    """SHA-256 of every file that a model depends on, names included."""
+    digest = hashlib.sha256()
+    for path in sources(project):
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def sources(project: Path) -> Iterator[Path]:
+    domain = project / "domain.yml"
+    yield project / "config.yml"
+    yield from sorted(domain.rglob("*.yml")) if domain.is_dir() else [domain]
+    yield from sorted((project / "data").rglob("*.yml"))
+    here = Path(__file__).parent
+    yield from (here / f"{name}.py" for name in COMPONENTS)
+    yield here.parent / "requirements.lock"
+
+
+def train(project: Path, out: Path) -> str | None:
+    """Train with Rasa; None, or what went wrong."""
+    leave_out_tensorflow(project / "config.yml")
+    os.chdir(project)  # Rasa keeps its cache in .rasa/ of the current folder
+    with our_words_only() as printed:
+        import rasa.api
+        from rasa.shared.exceptions import RasaException
+
+        try:
+            result = rasa.api.train(
+                domain=str(project / "domain.yml"),
+                config=str(project / "config.yml"),
+                training_files=[str(project / "data")],
+                output=str(out),
+                fixed_model_name=NAME,
+                force_training=True,  # Rasa's cache knows a component's class, not the modules that it uses
+            )
+        except RasaException as error:
+            return str(error)
+    return None if result.code == 0 else f"Rasa gave up with code {result.code}:\n{printed.getvalue()[-2000:]}"
+
+
+class _Steps(logging.Handler):
+    """One line a step of Rasa's training, and its warnings."""
+
+    def __init__(self, out: TextIO) -> None:
+        super().__init__(logging.INFO)
+        self._out = out
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message.startswith("Starting to train component"):
+            line = message.split("'")[1]
+        elif record.name == "py.warnings" and ": UserWarning: " not in message:
+            return
+        elif record.levelno >= logging.WARNING and not any(known in message for known in EXPECTED_WARNINGS):
+            line = f"{record.levelname.lower()}: {message.rpartition(': UserWarning: ')[2].strip()}"
+        else:
+            return
+        if line not in self._said:
+            self._said.add(line)
+            print(f"  {line}", file=self._out, flush=True)
+
+
+@contextmanager
+def our_words_only() -> Iterator[io.StringIO]:
+    """While it lasts, the screen shows our steps; everything else that Rasa prints goes into the buffer given."""
+    os.environ["LOG_LEVEL"] = "ERROR"  # how Rasa is told not to draw progress bars
+    buffer = io.StringIO()
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    root.handlers[:] = [_Steps(sys.stdout)]
+    root.setLevel(logging.INFO)
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    logging.captureWarnings(True)
+    try:
+        with redirect_stdout(buffer), redirect_stderr(buffer):
+            yield buffer
+    finally:
+        logging.captureWarnings(False)
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
