@@ -23,7 +23,7 @@ CROWD_BOOKED = 0.6  # of the crowd that has a visit coming
 def resources(everybody: list[Person], today: date, seed: int) -> Iterator[Resource]:
     """Slots, then appointments; each booked appointment holds a busy slot of its doctor."""
     slots = {slot["id"]: slot for slot in _slots(today, seed)}
-    appointments = [*_cast_appointments(everybody, slots, today), *_crowd_appointments(everybody, slots, seed)]
+    appointments = [*_cast_appointments(everybody, slots, today), *_crowd_appointments(everybody, slots, today, seed)]
     yield from slots.values()
     yield from appointments
 
@@ -91,11 +91,13 @@ def _cast_appointments(everybody: list[Person], slots: dict[str, Resource], toda
         yield _appointment(row, by_key[row["patient"]], practitioner, start, slot)
 
 
-def _crowd_appointments(everybody: list[Person], slots: dict[str, Resource], seed: int) -> Iterator[Resource]:
+def _crowd_appointments(
+    everybody: list[Person], slots: dict[str, Resource], today: date, seed: int
+) -> Iterator[Resource]:
     chance = random.Random(f"visits/{seed}")
     about = {"family-medicine": "check-up", "cardiology": "heart-follow-up", "dermatology": "skin-check"}
     doctors = [p for p in table("directory")["practitioners"] if p["specialty"] in about]
-    tomorrow_on = [s for s in slots.values() if s["start"] > min(t["start"] for t in slots.values())]
+    tomorrow_on = [s for s in slots.values() if datetime.fromisoformat(s["start"]).date() > today]
     for person in everybody:
         if person.row or chance.random() > CROWD_BOOKED:
             continue
