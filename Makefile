@@ -35,6 +35,56 @@ engine/.venv/ready: engine/requirements.lock engine/pyproject.toml .tools/uv-rea
 .PHONY: setup
 setup: .venv/ready engine/.venv/ready ## Install both environments from their locks
 
+.PHONY: train
+train: setup ## Train the model, if what it is made of has changed
+	@./scripts/train
+
+.PHONY: demo
+demo: setup train ## Start everything with a synthetic clinic; Ctrl-C stops it
+	@.venv/bin/carethread up
+
+.PHONY: demo-reset
+demo-reset: setup ## Forget the demo's data and start afresh
+	@.venv/bin/carethread reset --yes
+	@$(MAKE) --no-print-directory demo
+
+.PHONY: test
+test: setup train lint browser ## Everything: unit, contract, integration, stories, faults, browser
+	.venv/bin/pytest tests
+	./scripts/test-engine
+	./scripts/test-stories
+
+.PHONY: test-fast
+test-fast: setup ## What needs no server, in under a minute
+	.venv/bin/pytest tests/unit -q
+
+.PHONY: test-stories
+test-stories: setup train ## Rasa's data checked, and the conversations in tests/stories replayed
+	./scripts/test-stories
+
+.PHONY: lint
+lint: .venv/ready ## Style, types and the arrows between packages
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+.PHONY: browser
+browser: .venv/ready ## A Chromium for the tests, from wherever this machine has one
+	@./scripts/get-browser
+
+.PHONY: shell
+shell: setup train ## Rasa's own shell, with actions and content behind it
+	./scripts/rasa-shell shell
+
+.PHONY: interactive
+interactive: setup ## Rasa's interactive learning
+	./scripts/rasa-shell interactive
+
+.PHONY: bench
+bench: setup train ## Measure, beside plain Rasa in the same run
+	.venv/bin/python -m benchmarks
+
 .PHONY: lock
 lock: .tools/uv-ready ## Resolve both locks again (after changing a pyproject.toml)
 	./scripts/uv pip compile -q --universal --generate-hashes --all-extras --no-header --python-version 3.11 pyproject.toml -o requirements.lock

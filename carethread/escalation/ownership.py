@@ -16,7 +16,7 @@ from carethread.clinic import Clinic
 from carethread.escalation.audit import record
 from carethread.escalation.errors import Held
 from carethread.escalation.escalations import open_escalation
-from carethread.messaging.updates import announce
+from carethread.storage.announce import announce
 from carethread.storage.models import Conversation, Escalation, Inbox, Outbox, Staff
 
 
@@ -31,7 +31,7 @@ async def take_over(
     """`staff` speaks now and the assistant is silent. The first wins: raises `Held` for the second, unless they said
     to relieve that very holder (`instead_of`).
     """
-    await _lock(session, conversation)
+    await lock(session, conversation)
     if conversation.owner_staff_id == staff.id:
         return
     await _refuse_if_held(session, conversation, staff, instead_of)
@@ -46,7 +46,7 @@ async def take_over(
 
 async def hand_back(session: AsyncSession, conversation: Conversation, staff: Staff, now: datetime) -> None:
     """The assistant speaks again. Raises `Held` when a colleague has the conversation."""
-    await _lock(session, conversation)
+    await lock(session, conversation)
     if conversation.owner == "assistant":
         return
     await _refuse_if_held(session, conversation, staff, None)
@@ -86,7 +86,7 @@ async def watch_waiting(session: AsyncSession, clinic: Clinic, now: datetime, *,
         select(Escalation.id).where(Escalation.conversation_id == Conversation.id, Escalation.state == "open").exists()
     )
     unanswered = await session.execute(
-        select(Conversation.id, func.min(Inbox.id), func.min(Inbox.received_at))
+        select(Conversation.id, func.min(Inbox.id))
         .join(Inbox, Inbox.conversation_id == Conversation.id)
         .where(
             Conversation.owner != "assistant",
@@ -109,20 +109,19 @@ async def watch_waiting(session: AsyncSession, clinic: Clinic, now: datetime, *,
             reason="waiting",
             now=now,
             inbox_id=inbox_id,
-            details={"waiting_since": since.isoformat()},
         )
-        for conversation_id, inbox_id, since in unanswered.all()
+        for conversation_id, inbox_id in unanswered.all()
     ]
 
 
 async def _pause(session: AsyncSession, conversation: Conversation, owner: str, *, over: tuple[str, ...]) -> None:
-    await _lock(session, conversation)
+    await lock(session, conversation)
     if conversation.owner_staff_id is None and conversation.owner in over:
         conversation.owner = owner
         await announce(session, conversation.tenant_id, conversation.id)
 
 
-async def _lock(session: AsyncSession, conversation: Conversation) -> None:
+async def lock(session: AsyncSession, conversation: Conversation) -> None:
     """Read it as it is now and keep it so until the transaction ends. Lets messages go on arriving."""
     await session.flush()  # what the caller changed is not written yet, and refreshing would forget it
     await session.refresh(conversation, with_for_update={"key_share": True})

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from carethread.clinic import Channel, Clinic
 from carethread.messaging.types import DeliveryUpdate, InboundMessage, Receipt
-from carethread.messaging.updates import announce
 from carethread.messaging.wakeups import Wakeup, wake
+from carethread.storage.announce import announce
 from carethread.storage.database import Database
 from carethread.storage.models import Conversation, Inbox, Outbox
 

@@ -21,8 +21,8 @@ from carethread.clinic import Account, Channel, Clinic, Clinics
 from carethread.escalation import open_escalation
 from carethread.messaging.consent import opted_out
 from carethread.messaging.types import Channels, OutboundMessage, QuickReply, SendFailed
-from carethread.messaging.updates import announce
 from carethread.messaging.wakeups import Wakeup, wake
+from carethread.storage.announce import announce
 from carethread.storage.database import Database
 from carethread.storage.models import Conversation, Outbox, Sender
 

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from carethread.clinic import Channel, Clinic
 from carethread.dialogue.content import Content, ContentError, Rendered
-from carethread.messaging.updates import announce
 from carethread.messaging.wakeups import Wakeup, wake
+from carethread.storage.announce import announce
 from carethread.storage.models import Conversation, Outbox
 
 log = structlog.get_logger()

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import structlog
 from sqlalchemy import select
@@ -25,12 +24,11 @@ from carethread.escalation import open_escalation, pause_for_emergency, pause_fo
 from carethread.messaging.consent import opted_out, set_consent
 from carethread.messaging.lease import Fenced, Lease, leased
 from carethread.messaging.outbox import Say, queue, sender_id
-from carethread.messaging.updates import announce
+from carethread.messaging.screens import Screens
 from carethread.messaging.wakeups import Wakeup, wake
 from carethread.messaging.wordless import reading_of
-from carethread.safety.keywords import Keyword
-from carethread.safety.language import LanguageDecision
 from carethread.safety.screening import Screening
+from carethread.storage.announce import announce
 from carethread.storage.database import Database
 from carethread.storage.models import Conversation, Inbox
 
@@ -41,14 +39,6 @@ _BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)
 # What a red flag says, by level. Content staff own the words.
 _GUIDANCE = {"emergency": "utter_safety_emergency", "crisis": "utter_safety_crisis"}
 _KEYWORD_REPLY = {"stop": "utter_stopped", "start": "utter_started", "help": "utter_help"}
-
-
-class Safety(Protocol):
-    """The deterministic readings of a text, before anything that can be down."""
-
-    def screen(self, text: str) -> Screening: ...
-    def keyword(self, text: str) -> Keyword | None: ...
-    def language(self, text: str, current: str) -> LanguageDecision: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +58,7 @@ class Pipeline:
         database: Database,
         clinics: Clinics,
         content: ContentStore,
-        safety: Safety,
+        safety: Screens,
         dialogue: Dialogue,
         patience: Patience,
         clock: Callable[[], datetime],
@@ -114,7 +104,7 @@ class Pipeline:
         self, session: AsyncSession, clinic: Clinic, row: Inbox, found: Screening, now: datetime
     ) -> None:
         conversation = await session.get_one(Conversation, row.conversation_id, with_for_update=True)
-        language = self._safety.language(row.text, conversation.language).language
+        language = self._safety.language(row.text, conversation.language, clinic.languages)
         conversation.language = row.language = language
         says = [Say(_GUIDANCE[found.level], {})]
         await queue(
@@ -127,8 +117,7 @@ class Pipeline:
             reason=found.level, now=now, rule=found.rule, source=found.source,
             details={"span": list(found.span or ())}, patient_id=conversation.patient_id, inbox_id=row.id,
         )  # fmt: skip
-        if conversation.owner == "assistant":
-            await pause_for_emergency(session, conversation)
+        await pause_for_emergency(session, conversation)
         row.done_at, row.outcome = now, "red_flag"
         await announce(session, clinic.id, conversation.id)
         log.info("red_flag", tenant=clinic.id, conversation=str(conversation.id), level=found.level, rule=found.rule)
@@ -183,7 +172,7 @@ class _Step:
             conversation = await self._lease.guard(session)
             language = conversation.language
             if row.kind == "text":
-                language = p._safety.language(row.text, conversation.language).language
+                language = p._safety.language(row.text, conversation.language, self._clinic.languages)
                 conversation.language = language
             if await self._without_engine(session, conversation, now):
                 return True
@@ -211,8 +200,8 @@ class _Step:
     async def _without_engine(self, session: AsyncSession, conversation: Conversation, now: datetime) -> bool:
         """Close what needs no engine: keywords, a patient who stopped, a human's conversation, no words."""
         row, p = self._row, self._p
-        keyword = p._safety.keyword(row.text) if row.kind == "text" else None
         stopped = await opted_out(session, conversation.channel, conversation.address)
+        keyword = p._safety.keyword(row.text, conversation.channel, stopped) if row.kind == "text" else None
         if keyword is not None:
             if keyword.value != "help":
                 state = "opted_out" if keyword.value == "stop" else "opted_in"

@@ -14,8 +14,8 @@ from carethread.escalation.errors import Held
 from carethread.escalation.ownership import lock
 from carethread.messaging.consent import opted_out
 from carethread.messaging.intake import clean
-from carethread.messaging.updates import announce
 from carethread.messaging.wakeups import Wakeup, wake
+from carethread.storage.announce import announce
 from carethread.storage.models import Conversation, Outbox, Staff
 
 CONTENT_KEY: Final = "staff_message"

@@ -10,19 +10,12 @@ from contextlib import contextmanager, suppress
 
 import asyncpg
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from carethread.storage.database import notify
+from carethread.storage.announce import CHANNEL
 
 log = structlog.get_logger()
 
-CHANNEL = "carethread_updates"
 _RECONNECT = 1.0  # seconds
-
-
-async def announce(session: AsyncSession, tenant: str, conversation_id: uuid.UUID) -> None:
-    """Wake whoever watches this conversation, or the tenant's inbox, when the transaction commits."""
-    await notify(session, CHANNEL, f"{tenant}/{conversation_id}")
 
 
 class Updates:

@@ -14,7 +14,7 @@ from carethread.clinic import Clinic, load_clinic
 from carethread.escalation.errors import Held
 from carethread.escalation.escalations import resolve
 from carethread.escalation.ownership import hand_back, pause_for_emergency, pause_for_human, take_over, watch_waiting
-from carethread.messaging.updates import CHANNEL
+from carethread.storage.announce import CHANNEL
 from carethread.storage.database import Database
 from carethread.storage.models import Audit, Conversation, Escalation, Inbox, Outbox, Staff
 from sandbox.postgres import EmbeddedPostgres

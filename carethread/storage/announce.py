@@ -1,0 +1,16 @@
+"""Wakes whoever watches a conversation or a tenant's inbox, on any process, when a transaction commits."""
+
+from __future__ import annotations
+
+import uuid
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from carethread.storage.database import notify
+
+CHANNEL = "carethread_updates"
+
+
+async def announce(session: AsyncSession, tenant: str, conversation_id: uuid.UUID) -> None:
+    """Say that this conversation changed; carries ids, never content."""
+    await notify(session, CHANNEL, f"{tenant}/{conversation_id}")

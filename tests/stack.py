@@ -1,0 +1,114 @@
+"""The whole installation for tests: `carethread up` on free ports with data of its own, and patients to talk with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from carethread.clinic import Channel, Clinic, load_clinics
+from carethread.config import Settings
+from carethread.ehr.client import Ehr
+from carethread.storage.database import Database
+from carethread.supervisor import Supervisor
+from sandbox.clinic import CastMember, cast
+from sandbox.talk import Patient
+
+
+@dataclass(slots=True)
+class Stack:
+    """A running installation."""
+
+    settings: Settings
+    supervisor: Supervisor
+    database: Database
+    clinic: Clinic
+    ehr: Ehr
+    data: Path
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.port}"
+
+    @property
+    def phones_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.phones_port}"
+
+    def person(self, key: str) -> CastMember:
+        return cast()[key]
+
+    def patient(self, channel: Channel, key: str | None = None, *, phone: str | None = None) -> Patient:
+        """Somebody of the synthetic clinic, or an unknown number, on `channel`."""
+        number = phone or (self.person(key).phone if key and channel != "web" else None)
+        return Patient(self.database, self.clinic, channel, number, self.gateway_url, self.phones_url)
+
+    def log(self, name: str) -> str:
+        return (self.data / "logs" / f"{name}.log").read_text(errors="replace")
+
+
+@asynccontextmanager
+async def running_stack(**changes: Any) -> AsyncIterator[Stack]:
+    """Start everything; about twenty seconds, most of it Rasa."""
+    home = Path(tempfile.mkdtemp(prefix="carethread-stack-"))
+    home.chmod(0o755)
+    ports = _free_ports(5)
+    values: dict[str, Any] = {
+        "env": "test",
+        "data_dir": home,
+        "port": ports[0],
+        "public_url": f"http://127.0.0.1:{ports[0]}",
+        "actions_port": ports[1],
+        "engine_port": ports[2],
+        "sandbox_ehr_port": ports[3],
+        "phones_port": ports[4],
+        **changes,
+    }
+    settings = Settings(**values)
+    said: list[str] = []
+    supervisor = Supervisor(settings, say=said.append)
+    _export(settings)
+    database: Database | None = None
+    try:
+        await supervisor.start()
+        database = Database(supervisor.environment["CARETHREAD_DATABASE_URL"], pool=4)
+        clinic = load_clinics(settings.clinics_dir)["riverbend"]
+        ehr = Ehr(f"http://127.0.0.1:{settings.sandbox_ehr_port}/fhir", zone=clinic.zone)
+        stop = asyncio.Event()
+        watching = asyncio.create_task(supervisor.watch(stop))
+        yield Stack(settings, supervisor, database, clinic, ehr, home, said)
+        stop.set()
+        await watching
+    finally:
+        if database:
+            await database.close()
+        await supervisor.stop()
+        if supervisor.postgres:
+            shutil.rmtree(supervisor.postgres.home, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _export(settings: Settings) -> None:
+    """What the supervisor passes on only from the environment."""
+    for name in ("lease_seconds", "holding_after", "give_up_after", "ehr_timeout", "action_timeout", "turn_timeout"):
+        os.environ[f"CARETHREAD_{name.upper()}"] = str(getattr(settings, name))
+    for name in ("clinics_dir", "programs_dir", "content_dir"):
+        os.environ[f"CARETHREAD_{name.upper()}"] = str(getattr(settings, name))
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in sockets]
+    finally:
+        for listener in sockets:
+            listener.close()
