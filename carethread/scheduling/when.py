@@ -467,15 +467,15 @@ def _tidy(line: Line) -> Line:
 
 
 def _mornings(line: Line) -> Line:
-    """ "el lunes mañana" is Monday morning: behind a weekday the word is a part of the day."""
-    return line.rewrite(rule("WD=w DAY:1"), partial(_as_morning, line))
+    """ "el lunes mañana", "esta mañana": behind a weekday or "this" the word is a part of the day."""
+    return line.rewrite(rule("WD|THIS DAY:1"), partial(_as_morning, line))
 
 
 def _as_morning(line: Line, hit: Hit) -> Sequence[Sym] | None:
-    weekday, day = line.syms[hit.first : hit.last]
+    before, day = line.syms[hit.first : hit.last]
     if not fold(line.text[day.start : day.end]).text.startswith("man"):
         return None
-    return weekday, replace(day, kind="PART", value="morning")
+    return before, replace(day, kind="PART", value="morning")
 
 
 def _settle(clock: time, guessed: bool, *, late: bool) -> time:

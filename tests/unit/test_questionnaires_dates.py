@@ -1,10 +1,10 @@
-"""Birth dates in every way patients write them."""
+"""Birth dates in every way patients write them, and other dates."""
 
 from datetime import date
 
 import pytest
 
-from carethread.questionnaires.readings import read_birth_date
+from carethread.questionnaires.readings import read_birth_date, read_date
 
 TODAY = date(2026, 3, 2)
 BORN = date(1962, 3, 14)
@@ -96,3 +96,30 @@ def test_no_birth_date(language: str, text: str) -> None:
 def test_the_span_covers_the_date_alone() -> None:
     (reading,) = read_birth_date("Ana, nací el 14 de marzo de 1962 ok", "es", TODAY)
     assert "Ana, nací el 14 de marzo de 1962 ok"[slice(*reading.span)] == "14 de marzo de 1962"
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "value"),
+    [
+        ("en", "2/20/2026", "2026-02-20"),
+        ("en", "yesterday", "2026-03-01"),
+        ("en", "may 3", "2025-05-03"),
+        ("en", "last march", "2026-03"),
+        ("en", "march 2020", "2020-03"),
+        ("en", "in 1998", "1998"),
+        ("en", "2 weeks ago", "2026-02-16"),
+        ("es", "ayer", "2026-03-01"),
+        ("es", "el 3 de mayo", "2025-05-03"),
+        ("es", "marzo del 2020", "2020-03"),
+        ("es", "hace 3 días", "2026-02-27"),
+    ],
+)
+def test_any_date_as_fhir_writes_it(language: str, text: str, value: str) -> None:
+    readings = read_date(text, language, TODAY)
+    assert readings[0].value == value
+    assert readings[0].sure
+
+
+@pytest.mark.parametrize(("language", "text"), [("en", "feb 30"), ("en", "dunno"), ("es", "hace como un mes")])
+def test_no_date_where_no_day_or_month_is_meant(language: str, text: str) -> None:
+    assert read_date(text, language, TODAY) == ()

@@ -69,6 +69,7 @@ ONE_DAY = [
     ("en", "I need to see a doctor for my knee on Friday after 2", "3-6"),
     ("es", "hoy", "3-4"),
     ("es", "esta tarde", "3-4"),
+    ("es", "esta mañana", "3-4"),
     ("es", "mañana", "3-5"),
     ("es", "manana", "3-5"),
     ("es", "mañana por la mañana", "3-5"),

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 
 from carethread.questionnaires.readings.lexicon import Hit, Line, lexicon, rule
 from carethread.questionnaires.readings.reading import Reading
+from carethread.questionnaires.readings.since import read_since
 from carethread.questionnaires.readings.text import fold
 
 _OLDEST = 122  # years; nobody on record has been older
@@ -58,6 +59,58 @@ def read_birth_date(text: str, language: str, today: date) -> tuple[Reading[date
             if born not in best or best[born].confidence < confidence:
                 best[born] = Reading(born, confidence, parts.span, "date")
     return tuple(sorted(best.values(), key=lambda reading: -reading.confidence))
+
+
+def read_date(text: str, language: str, today: date) -> tuple[Reading[str], ...]:
+    """Any date as FHIR writes it (YYYY-MM-DD, or YYYY-MM or YYYY where no more is said), best first.
+
+    A day without a year is the latest one: patients are asked about what has been.
+    """
+    best: dict[str, Reading[str]] = {}
+
+    def note(value: str, confidence: float, span: tuple[int, int]) -> None:
+        if value not in best or best[value].confidence < confidence:
+            best[value] = Reading(value, confidence, span, "date")
+
+    for parts in _all_parts(text, language):
+        for year, factor in _years(parts.year, today):
+            found = _valid(year, parts.month, parts.day)
+            if found is not None and abs(today.year - year) <= _OLDEST:
+                note(found.isoformat(), parts.confidence * factor, parts.span)
+    if not best:
+        noon = datetime.combine(today, time(12), UTC)
+        for hit, value in _partial(lexicon(language, "numbers", "calendar", "since").scan(text), today):
+            note(value, 0.85 if hit.exact else 0.75, hit.span)
+        since = None if best else read_since(text, language, noon)
+        if since is not None and since.value.length < timedelta(days=27):  # a day is meant, not "about a month"
+            note(since.value.start.date().isoformat(), since.confidence, since.span)
+    return tuple(sorted(best.values(), key=lambda reading: -reading.confidence))
+
+
+def _partial(line: Line, today: date) -> Iterator[tuple[Hit, str]]:
+    """Dates that lack a part: "May 3", "march 2020", "last march", "in 1998"."""
+    for pattern in (rule("MONTH=m P? THE? NUM|ORD=d"), rule("NUM|ORD=d OF? MONTH=m")):
+        for hit in line.find_all(pattern):
+            if (hit.values["d"] or "").isdigit() and int(hit.values["d"] or 0) <= 31:
+                for year in (today.year, today.year - 1):
+                    found = _valid(year, int(hit.values["m"] or 0), int(hit.values["d"] or 0))
+                    if found is not None and found <= today:
+                        yield hit, found.isoformat()
+                        return
+    for hit in line.find_all(rule("MONTH=m P? OF? NUM=y")):
+        if re.fullmatch(r"(19|20)\d\d", hit.values["y"] or ""):
+            yield hit, f"{hit.values['y']}-{int(hit.values['m'] or 0):02}"
+            return
+    if line.find(rule("MONTH NUM|ORD")) or line.find(rule("NUM|ORD OF? MONTH")):
+        return  # a day that month does not have
+    for hit in line.find_all(rule("LAST? MONTH=m LAST?")):
+        month = int(hit.values["m"] or 0)
+        yield hit, f"{today.year - (1 if month > today.month else 0)}-{month:02}"
+        return
+    for hit in line.find_all(rule("NUM=y")):
+        if re.fullmatch(r"(19|20)\d\d", hit.values["y"] or "") and int(hit.values["y"] or 0) <= today.year + 1:
+            yield hit, hit.values["y"] or ""
+            return
 
 
 def _years(written: int, today: date) -> tuple[tuple[int, float], ...]:
