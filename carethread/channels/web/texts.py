@@ -1,0 +1,126 @@
+"""The widget's own words (`content/widget.yml`), by key and language, checked at start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from carethread.clinic import Clinic, ConfigError, line_of
+
+# What the widget says. A file that lacks one of these, or holds another, is refused.
+KEYS = (
+    "language_name",
+    "launcher",
+    "launcher_unread",
+    "title",
+    "assistant_line",
+    "human_line",
+    "emergency_line",
+    "emergency_now",
+    "emergency_call",
+    "crisis_now",
+    "crisis_call",
+    "close",
+    "log_label",
+    "greeting",
+    "starters_label",
+    "starter_1",
+    "starter_2",
+    "starter_3",
+    "starter_4",
+    "message_label",
+    "message_placeholder",
+    "send",
+    "typing",
+    "from_you",
+    "from_assistant",
+    "from_staff",
+    "state_sending",
+    "state_waiting",
+    "state_sent",
+    "state_delivered",
+    "state_read",
+    "state_failed",
+    "retry",
+    "discard",
+    "offline",
+    "back_online",
+    "more_below",
+    "too_long",
+    "choices_label",
+    "clear",
+    "clear_confirm",
+    "clear_yes",
+    "clear_no",
+)
+_PLACEHOLDER = re.compile(r"\{([a-z_]*)\}")
+# Filled in here, from the clinic; `count` is left for the widget.
+_PLACEHOLDERS = ("clinic", "clinic_phone", "emergency_number", "crisis_line", "count")
+
+
+@dataclass(frozen=True, slots=True)
+class WidgetTexts:
+    """Language → key → text."""
+
+    by_language: Mapping[str, Mapping[str, str]]
+
+    def of(self, clinic: Clinic) -> dict[str, dict[str, str]]:
+        """The texts in `clinic`'s languages, in its order, with its name and numbers filled in."""
+        values = {
+            "clinic": clinic.name,
+            "clinic_phone": clinic.phone,
+            "emergency_number": clinic.emergency_number,
+            "crisis_line": clinic.crisis_line,
+            "count": "{count}",
+        }
+        return {
+            language: {
+                key: _PLACEHOLDER.sub(lambda match: values[match[1]], text)
+                for key, text in self.by_language[language].items()
+            }
+            for language in clinic.languages
+            if language in self.by_language
+        }
+
+
+def load_texts(path: Path) -> WidgetTexts:
+    """Read `widget.yml`; raises `ConfigError` with file, line and mend."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); the web chat takes its words from it") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ConfigError(
+            f"{path}:{mark.line + 1 if mark else 1}: not YAML ({getattr(error, 'problem', error)})"
+        ) from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}:1: must map each key to its text in each language")
+    for key in KEYS:
+        if key not in raw:
+            raise ConfigError(f"{path}:1: lacks '{key}'; add it with en and es")
+    languages = list(raw[KEYS[0]]) if isinstance(raw[KEYS[0]], dict) else ["en", "es"]
+    for key, wordings in raw.items():
+        _check(path, text, str(key), wordings, languages)
+    return WidgetTexts({language: {key: raw[key][language].strip() for key in KEYS} for language in languages})
+
+
+def _check(path: Path, text: str, key: str, wordings: object, languages: list[str]) -> None:
+    place = f"{path}:{line_of(text, [key])}"
+    if key not in KEYS:
+        raise ConfigError(f"{place}: '{key}' is not a text of the widget; remove it (known: {', '.join(KEYS)})")
+    if not isinstance(wordings, dict):
+        raise ConfigError(f"{place}: '{key}' must map a language to its text")
+    for language in languages:
+        wording = wordings.get(language)
+        if not isinstance(wording, str) or not wording.strip():
+            raise ConfigError(f"{place}: '{key}' has no text in '{language}'; write one")
+        for name in _PLACEHOLDER.findall(wording):
+            if name not in _PLACEHOLDERS:
+                known = ", ".join(f"{{{known}}}" for known in _PLACEHOLDERS)
+                raise ConfigError(f"{place}: '{key}' in '{language}' holds {{{name}}}; use one of {known}")
