@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -66,14 +67,10 @@ def identifier(tenant: str, key: str) -> Json:
     return {"system": WRITE_KEY, "value": write_id(tenant, key)}
 
 
-def identifier_query(tenant: str, key: str) -> str:
-    """The search string that finds it; for If-None-Exist."""
-    return query({"identifier": identifier_token(tenant, key)})
-
-
-def identifier_token(tenant: str, key: str) -> str:
-    """`system|value`."""
-    return f"{escaped(WRITE_KEY)}|{write_id(tenant, key)}"
+def made_by(kind: str, tenant: str, key: str) -> dict[str, str]:
+    """The search that finds the `kind` made by the write `key`: by identifier, or by tag where a type has none."""
+    name = "identifier" if _identifier_form(kind) else "_tag"
+    return {name: f"{escaped(WRITE_KEY)}|{write_id(tenant, key)}"}
 
 
 async def record(
@@ -211,7 +208,7 @@ async def _once(ehr: Ehr, resource: Json, tenant: str, row: EhrWrite) -> Record:
         if found is not None:
             return found
     try:
-        return await ehr.create(resource, if_none_exist=identifier_query(tenant, row.key))
+        return await ehr.create(resource, if_none_exist=query(made_by(kind, tenant, row.key)))
     except EhrConflict:  # several have the identifier: the first is ours, and there will be no more
         found = await find_written(ehr, kind, tenant, row.key)
         if found is None:
@@ -220,9 +217,9 @@ async def _once(ehr: Ehr, resource: Json, tenant: str, row: EhrWrite) -> Record:
 
 
 async def find_written(ehr: Ehr, kind: str, tenant: str, key: str) -> Record | None:
-    """What the write `key` made, if it did; None also where a server does not search that type by identifier."""
+    """What the write `key` made, if it did; None also where a server cannot search for it."""
     try:
-        found = await ehr.search(kind, {"identifier": identifier_token(tenant, key)}, pages=1)
+        found = await ehr.search(kind, made_by(kind, tenant, key), pages=1)
     except EhrRefused:
         return None
     ours = write_id(tenant, key)
@@ -234,12 +231,16 @@ async def find_written(ehr: Ehr, kind: str, tenant: str, key: str) -> Record | N
 def written_ids(raw: Json) -> set[str]:
     """The write ids that a resource carries."""
     held = raw.get("identifier")
-    entries = held if isinstance(held, list) else [held]
-    return {str(e.get("value")) for e in entries if isinstance(e, dict) and e.get("system") == WRITE_KEY}
+    entries = [*(held if isinstance(held, list) else [held]), *raw.get("meta", {}).get("tag", ())]
+    return {
+        str(entry.get("value") or entry.get("code"))
+        for entry in entries
+        if isinstance(entry, dict) and entry.get("system") == WRITE_KEY
+    }
 
 
 def marked(resource: Json, tenant: str, key: str) -> Json:
-    """`resource` with our identifier, where its type has a place for one."""
+    """`resource` with our identifier; a type that has no identifier gets it as a tag."""
     mark = identifier(tenant, key)
     match _identifier_form(str(resource.get("resourceType"))):
         case "many":
@@ -247,9 +248,12 @@ def marked(resource: Json, tenant: str, key: str) -> Json:
         case "one":
             return {**resource, "identifier": mark}
         case _:
-            return resource
+            meta = resource.get("meta", {})
+            tag = {"system": mark["system"], "code": mark["value"]}
+            return {**resource, "meta": {**meta, "tag": [*meta.get("tag", ()), tag]}}
 
 
+@cache
 def _identifier_form(kind: str) -> str | None:
     model = FHIRElementFactory.instantiate(kind, None)
     for name, _json, _type, is_list, _of, _needed in model.elementProperties():

@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from carethread.ehr import writes
-from carethread.ehr.client import Ehr, Json, Record
+from carethread.ehr.client import Ehr, Json, Record, query
 from carethread.ehr.errors import EhrConflict, EhrNotFound, EhrRefused, EhrUnavailable
 from carethread.ehr.writes import Refused, Waiting
 from carethread.scheduling import changes, holding
@@ -183,6 +183,10 @@ class _Work:
     def mark(self) -> Json:
         return writes.identifier(self.tenant, self.row.key)
 
+    def marked(self, record: Record) -> bool:
+        """Whether this very write has changed the record: now, before a crash, or in a process beside this one."""
+        return self.mark["value"] in writes.written_ids(record.raw)
+
     @property
     def expired(self) -> bool:
         return self.now - self.row.created_at > STANDS
@@ -235,7 +239,7 @@ async def _book(work: _Work) -> Outcome:
         )
         if wrong := writes.problems(resource):
             raise EhrRefused(f"not valid FHIR R4: {'; '.join(wrong)}")
-        made = await ehr.create(resource, if_none_exist=writes.identifier_query(work.tenant, work.row.key))
+        made = await ehr.create(resource, if_none_exist=query(writes.made_by("Appointment", work.tenant, work.row.key)))
     except (EhrRefused, EhrNotFound) as error:
         await work.note(undo=error.reason())
         await holding.give_back(ehr, slot_id, {work.mark["value"]})
@@ -248,14 +252,12 @@ async def _cancel(work: _Work) -> Outcome:
     record = await _mine(work)
     if record is None:
         return Gone(appointment_id)
-    ours = record.raw["status"] == "cancelled" and work.row.progress.get("cancelling")
-    if not ours:
+    if not work.marked(record):
         if not _changeable(record, work):
             return Gone(appointment_id)
         if work.expired:
             return Refused(TOO_LATE)
-        await work.note(cancelling=True)
-        patched = await _patch(work, record, lambda raw: changes.cancelling(raw, work.asked("reason")))
+        patched = await _patch(work, record, lambda raw: changes.cancelling(raw, work.asked("reason"), work.mark))
         if patched is None:
             return Gone(appointment_id)
         record = patched
@@ -269,7 +271,7 @@ async def _reschedule(work: _Work) -> Outcome:
     record = await _mine(work)
     if record is None:
         return Gone(appointment_id)
-    if work.mark["value"] not in writes.written_ids(record.raw):
+    if not work.marked(record):
         undo = work.row.progress.get("undo")
         if undo or work.expired or not _changeable(record, work):
             await holding.give_back(ehr, slot_id, ours)
@@ -349,6 +351,8 @@ async def _patch(work: _Work, record: Record, change: Callable[[Json], list[Json
             return await work.ehr.patch(record.raw, operations)
         except EhrConflict:
             newer = await _mine(work)
+            if newer is not None and work.marked(newer):
+                return newer
             if newer is None or not _changeable(newer, work):
                 return None
             record = newer
@@ -373,7 +377,7 @@ async def _visit(ehr: Ehr, appointment_id: str) -> Visit:
 
 
 async def _close(work: _Work, outcome: Outcome) -> Outcome:
-    """Put the outcome into the row, once."""
+    """Put the outcome into the row, once: if another process was first, its outcome is the one."""
     name = type(outcome).__name__
     appointment_id = getattr(outcome, "appointment_id", None)
     refused = outcome.reason if isinstance(outcome, Refused) else None
@@ -388,8 +392,11 @@ async def _close(work: _Work, outcome: Outcome) -> Outcome:
         error=refused,
         outcome={"kind": name},
     )
-    if first:
-        log.info("scheduling.settled", kind=work.row.kind, outcome=name, attempts=work.row.attempts)
+    if not first:
+        closed = await writes.load(work.database, work.tenant, work.row.key)
+        if closed is not None and closed.state != "pending":
+            return await _again(work.ehr, closed)
+    log.info("scheduling.settled", kind=work.row.kind, outcome=name, attempts=work.row.attempts)
     return outcome
 
 

@@ -51,8 +51,8 @@ def appointment(slot: Json, schedule: Json, patient_id: str, reason: str, mark: 
     return made
 
 
-def cancelling(raw: Json, reason: str) -> list[Json]:
-    """Cancelled by the patient, with what they said."""
+def cancelling(raw: Json, reason: str, mark: Json) -> list[Json]:
+    """Cancelled by the patient, with what they said, marked by this write."""
     why: Json = {"coding": [CANCELLED_BY_PATIENT]}
     if said := shortened(reason):
         why["text"] = said
@@ -60,6 +60,7 @@ def cancelling(raw: Json, reason: str) -> list[Json]:
         {"op": "test", "path": "/status", "value": raw["status"]},
         {"op": "replace", "path": "/status", "value": "cancelled"},
         {"op": "add", "path": "/cancelationReason", "value": why},
+        {"op": "add", "path": "/identifier", "value": [*raw.get("identifier", ()), mark]},
     ]
 
 

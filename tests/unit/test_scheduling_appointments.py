@@ -208,12 +208,13 @@ def patched(raw: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str, 
 
 
 def test_cancelling() -> None:
-    after = patched(appointment(), changes.cancelling(appointment(), "no ride"))
+    after = patched(appointment(), changes.cancelling(appointment(), "no ride", OTHER_MARK))
     assert after["status"] == "cancelled"
     assert after["cancelationReason"]["text"] == "no ride"
-    assert "text" not in patched(appointment(), changes.cancelling(appointment(), ""))["cancelationReason"]
+    assert after["identifier"] == [MARK, OTHER_MARK]
+    assert "text" not in patched(appointment(), changes.cancelling(appointment(), "", OTHER_MARK))["cancelationReason"]
     with pytest.raises(jsonpatch.JsonPatchTestFailed):
-        jsonpatch.apply_patch(appointment(status="fulfilled"), changes.cancelling(appointment(), ""))
+        jsonpatch.apply_patch(appointment(status="fulfilled"), changes.cancelling(appointment(), "", OTHER_MARK))
 
 
 def test_confirming() -> None:
