@@ -15,9 +15,10 @@ import uvicorn
 from sandbox.clinic import DEFAULT_SEED, TIME_ZONE
 from sandbox.ehr import logs
 from sandbox.ehr.app import create_app
-from sandbox.ehr.loading import ensure_loaded
+from sandbox.ehr.loading import ensure_loaded, origin_of
 
 HOST = "127.0.0.1"
+STALE_DAYS = 14  # half of the weeks that have slots
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -26,13 +27,14 @@ def main(argv: list[str] | None = None) -> None:
     logs.set_up()
     listener = _listen(args.port)
     today = args.today or datetime.now(ZoneInfo(TIME_ZONE)).date()
-    database = ensure_loaded(args.data, args.seed, today)
+    database = ensure_loaded(args.data, args.seed, today, args.cache)
     root_url = f"http://{HOST}:{listener.getsockname()[1]}"
     app = create_app(database, root_url, faults=args.faults)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
     if args.attached:
         threading.Thread(target=_stop_when_stdin_closes, args=(server,), daemon=True).start()
     print(f"sandbox EHR: {root_url}/fhir", flush=True)
+    _warn_if_stale(database, today)
     server.run(sockets=[listener])
 
 
@@ -42,6 +44,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path(".var/ehr"), help="directory (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of a new clinic (default: %(default)s)")
     parser.add_argument("--today", type=date.fromisoformat, help="day a new clinic is dated from")
+    parser.add_argument("--cache", type=Path, help="folder that keeps new clinics, so that the next is quick")
     parser.add_argument("--faults", action="store_true", help="allow injected faults (tests only)")
     parser.add_argument("--attached", action="store_true", help="stop when standard input closes")
     return parser.parse_args(argv)
@@ -55,6 +58,16 @@ def _listen(port: int) -> socket.socket:
     except OSError as error:
         raise SystemExit(f"sandbox EHR: cannot listen on {HOST}:{port} ({error}); choose another --port") from None
     return listener
+
+
+def _warn_if_stale(database: Path, today: date) -> None:
+    made = date.fromisoformat(origin_of(database)["today"])
+    if (today - made).days > STALE_DAYS:
+        print(
+            f"sandbox EHR: its clinic is from {made}, so most of its visits and free slots have passed; "
+            "`make demo-reset` makes a new one",
+            file=sys.stderr,
+        )
 
 
 def _stop_when_stdin_closes(server: uvicorn.Server) -> None:

@@ -23,8 +23,10 @@ def create_app(database: Path, root_url: str, *, faults: bool = False) -> Any:
     for router in (auth_router, bulk_router, fhir_router):  # bulk before the catch-all of FHIR
         app.include_router(router(lambda: context))
 
+    origin = origin_of(database)
+
     @app.get("/health")
     def health() -> dict[str, Any]:
-        return {"status": "ok", "fhirVersion": "4.0.1", **origin_of(context.store), "counts": context.store.counts()}
+        return {"status": "ok", "fhirVersion": "4.0.1", **origin, "counts": context.store.counts()}
 
     return FaultInjector(app) if faults else app

@@ -131,5 +131,4 @@ def open_context(database: str, base_url: str) -> AppContext:
     )
     opened = AppContext(settings)
     opened.store.conn.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; a power cut might
-    opened.store.conn.execute("ANALYZE")
     return opened

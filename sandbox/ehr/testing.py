@@ -14,6 +14,8 @@ from datetime import date
 from pathlib import Path
 from urllib.error import URLError
 
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".var/cache/sandbox"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 10
 
@@ -52,6 +54,7 @@ def start_sandbox(
     """Start one on `data_dir` and wait until it is loaded; what it says on stderr is in `data_dir/sandbox.log`."""
     data_dir.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "sandbox.ehr", "--attached", "--data", str(data_dir), "--port", str(port)]
+    command += ["--cache", str(CACHE)]
     command += ["--faults"] if faults else []
     command += ["--today", today.isoformat()] if today else []
     command += ["--seed", str(seed)] if seed is not None else []
@@ -63,7 +66,7 @@ def start_sandbox(
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
         )
     assert process.stdout is not None
     announcement = process.stdout.readline()

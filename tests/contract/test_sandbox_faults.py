@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import date
@@ -13,6 +15,7 @@ import requests
 from fhir_http import TIMEOUT_S, Fhir, patient
 
 from sandbox.clinic import DEFAULT_SEED, build
+from sandbox.clinic.__main__ import main
 from sandbox.ehr.testing import Sandbox, start_sandbox
 
 pytestmark = pytest.mark.server
@@ -160,8 +163,40 @@ def test_a_second_start_keeps_the_data_and_the_day(own_sandbox: Sandbox, tmp_pat
         assert Fhir(second.base_url).call("GET", f"Patient/{made['id']}").json() == made
         health = requests.get(f"{second.root_url}/health", timeout=TIMEOUT_S).json()
         assert (health["today"], health["seed"]) == ("2026-03-02", DEFAULT_SEED)
+        assert "its clinic is from 2026-03-02" in (tmp_path / "sandbox.log").read_text()
     finally:
         second.stop()
+
+
+@pytest.mark.slow  # sends the whole clinic over HTTP
+def test_the_clinic_can_be_put_into_another_server(plain: tuple[Sandbox, Path]) -> None:
+    sandbox, _ = plain
+    client = Fhir(sandbox.base_url)
+    day = date(2027, 6, 1)
+    main(["--to", sandbox.base_url, "--today", day.isoformat()])
+    for resource in build(day, DEFAULT_SEED)[::101]:
+        stored = client.call("GET", f"{resource['resourceType']}/{resource['id']}").json()
+        del stored["meta"]
+        assert stored == resource
+
+
+@pytest.mark.slow  # loads the clinic twice
+def test_a_first_start_killed_half_way_starts_over(own_sandbox: Sandbox, tmp_path: Path) -> None:
+    first = subprocess.Popen([sys.executable, "-m", "sandbox.ehr", "--port", "0", "--data", str(tmp_path)])
+    deadline = time.monotonic() + TIMEOUT_S
+    while not list(tmp_path.glob("*/*.db")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    assert not (tmp_path / "sandbox.db").exists()
+    again = start_sandbox(tmp_path)
+    try:
+        health = requests.get(f"{again.root_url}/health", timeout=TIMEOUT_S).json()
+        expected = requests.get(f"{own_sandbox.root_url}/health", timeout=TIMEOUT_S).json()
+        assert health["counts"]["Slot"] == expected["counts"]["Slot"]
+        assert {f.name for f in tmp_path.iterdir() if f.is_dir()} == set()
+    finally:
+        again.stop()
 
 
 def test_says_that_a_port_is_taken(own_sandbox: Sandbox, tmp_path: Path) -> None:

@@ -5,10 +5,14 @@ Runs against the sandbox EHR, or against the base URL in CARETHREAD_CONTRACT_FHI
 
 from __future__ import annotations
 
+import json
+import threading
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
 
 import pytest
 import requests
@@ -267,6 +271,56 @@ def _appointment(slot: Json, patient_id: str) -> Json:
         "end": slot["end"],
         "participant": [{"actor": {"reference": f"Patient/{patient_id}"}, "status": "accepted"}],
     }
+
+
+class TestSubscriptions:
+    def test_a_rest_hook_hears_of_a_new_match_and_of_nothing_else(self, fhir: Fhir, tag: str) -> None:
+        heard: Queue[tuple[str | None, Json]] = Queue()
+
+        class Hook(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+                heard.put((self.headers["X-Secret"], json.loads(body or b"{}")))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            who, other = fhir.made(patient(tag)), fhir.made(patient(tag))
+            subscription = fhir.made(
+                {
+                    "resourceType": "Subscription",
+                    "status": "requested",
+                    "reason": "contract",
+                    "criteria": f"Flag?patient={who['id']}",
+                    "channel": {
+                        "type": "rest-hook",
+                        "endpoint": f"http://127.0.0.1:{server.server_port}/hook",
+                        "payload": "application/fhir+json",
+                        "header": ["X-Secret: sesame"],
+                    },
+                }
+            )
+            for subject in (other, who):
+                fhir.made(
+                    {
+                        "resourceType": "Flag",
+                        "status": "active",
+                        "code": {"text": "x"},
+                        "subject": {"reference": f"Patient/{subject['id']}"},
+                    }
+                )
+            secret, flag = heard.get(timeout=10)
+            assert secret == "sesame"
+            assert flag["subject"]["reference"] == f"Patient/{who['id']}"
+            assert heard.empty()
+            fhir.call("DELETE", f"Subscription/{subscription['id']}")
+        finally:
+            server.shutdown()
 
 
 class TestSurvival:

@@ -114,7 +114,13 @@ REFUSED: dict[str, tuple[Json, str]] = {
         "Questionnaire.item",
     ),
     "a reference to the wrong type": (
-        {"resourceType": "Encounter", "status": "finished", "class": ACT, "subject": {"reference": "Slot/x"}},
+        # on another server, so that it is the type that is wrong and not that nothing is there
+        {
+            "resourceType": "Encounter",
+            "status": "finished",
+            "class": ACT,
+            "subject": {"reference": "https://other.example.org/fhir/Slot/1"},
+        },
         "Encounter.subject",
     ),
     "a reference to nothing": (
