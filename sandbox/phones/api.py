@@ -16,7 +16,7 @@ from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import file, json
 
 from carethread.channels.twilio.accounts import PhoneChannel, from_twilio
-from carethread.channels.twilio.segments import segments
+from carethread.channels.twilio.encoding import segments
 from sandbox.phones.network import Line, Network, media_path
 from sandbox.phones.people import people
 from sandbox.phones.store import Message

@@ -18,7 +18,7 @@ import aiohttp
 from twilio.request_validator import RequestValidator
 
 from carethread.channels.twilio.accounts import PhoneChannel, credentials, to_twilio
-from carethread.channels.twilio.segments import segments
+from carethread.channels.twilio.encoding import segments
 from carethread.clinic import Account, Clinic, Clinics
 from carethread.config import Settings
 from sandbox.phones.faults import Faults

@@ -16,7 +16,7 @@ from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import empty, json, raw
 
 from carethread.channels.twilio.accounts import CHANNELS, PhoneChannel, from_twilio, to_twilio
-from carethread.channels.twilio.segments import segments
+from carethread.channels.twilio.encoding import segments
 from sandbox.phones.network import Line, Network
 from sandbox.phones.store import Message
 
