@@ -14,8 +14,6 @@ import structlog
 from fhirclient.models.fhirabstractbase import FHIRValidationError
 from fhirclient.models.fhirelementfactory import FHIRElementFactory
 
-from carethread.clinic import Clinic
-from carethread.config import Settings
 from carethread.ehr.errors import EhrMalformed, EhrNotFound, EhrUnavailable
 from carethread.ehr.server import JSON_PATCH, SafeServer, Signer
 
@@ -229,11 +227,6 @@ class Ehr:
                 return await future
         except TimeoutError:
             raise EhrUnavailable("no answer in time") from None
-
-
-def connect(clinic: Clinic, settings: Settings, *, auth: Signer | None = None) -> Ehr:
-    """The EHR of `clinic`."""
-    return Ehr(clinic.ehr_url, zone=clinic.zone, auth=auth, timeout=settings.ehr_timeout)
 
 
 def _entries(bundle: Json) -> Iterable[Record]:

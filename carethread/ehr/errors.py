@@ -55,8 +55,8 @@ class EhrRefused(EhrError):
     """The EHR says no and would say no again (other 4xx), or would have us go elsewhere (3xx)."""
 
 
-class EhrMalformed(EhrRefused):
-    """What the EHR sent is not the FHIR R4 it should be."""
+class EhrMalformed(EhrUnavailable):
+    """What the EHR sent is not the FHIR R4 it should be: a write may have taken effect all the same."""
 
 
 def issues_of(body: Any) -> tuple[Issue, ...]:

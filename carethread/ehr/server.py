@@ -119,7 +119,7 @@ class SafeServer(FHIRServer):  # type: ignore[misc]
                 again = True
             except EhrUnavailable as error:
                 failure = error
-                again = method in IDEMPOTENT
+                again = method in IDEMPOTENT and not isinstance(error, EhrMalformed)
             else:
                 if 200 <= answer.status_code < 300:
                     return answer

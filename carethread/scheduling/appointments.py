@@ -6,33 +6,26 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from carethread.clinic import Specialty
 from carethread.ehr.client import Ehr, Json, Record
 from carethread.ehr.elements import best_name, codes, label, moment, reference_id, written
 from carethread.scheduling.lay import names_person, plain, specialties_in, table
+from carethread.scheduling.when import TimePreference
 
 # A visit that can still be kept, moved or called off.
 LIVE = ("proposed", "pending", "booked", "waitlist")
 # Also one that has begun: its video link may be asked for a few minutes late.
 COMING = ("pending", "booked", "arrived", "checked-in")
 LONGEST_VISIT = timedelta(hours=4)
+WEEKS_AHEAD = 26  # how far "the one on Tuesday" reaches
 # R4's form of R5's Appointment.virtualService.
 VIRTUAL_SERVICE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.virtualService"
 # When the patient said that they will come; R4 has no element for it. valueDateTime.
 CONFIRMED = "urn:carethread:appointment-confirmed"
 _VIRTUAL_LOCATION = "vi"  # http://terminology.hl7.org/CodeSystem/location-physical-type
-
-
-class Preference(Protocol):
-    """When somebody would like to come; see `when.TimePreference`. A higher score fits better."""
-
-    @property
-    def asap(self) -> bool: ...
-    def matches(self, moment: datetime, /) -> bool: ...
-    def score(self, moment: datetime, /) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +136,7 @@ def visit_of(record: Record, zone: ZoneInfo, around: dict[str, Record] | None = 
 
 
 def name_match(
-    visits: Sequence[Visit], text: str, when: Preference | None = None, specialties: Sequence[Specialty] = ()
+    visits: Sequence[Visit], text: str, when: TimePreference | None = None, specialties: Sequence[Specialty] = ()
 ) -> Named:
     """The visits that `text` (and `when`, what it says of the time) points to: all that is said must fit.
 
@@ -161,8 +154,8 @@ def name_match(
     for kind, virtual in (("video", True), ("in_person", False)):
         if _says(said, table()["visits"][kind]):
             spoke, fitting = True, [visit for visit in fitting if visit.virtual is virtual]
-    if when is not None:
-        spoke, fitting = True, [visit for visit in fitting if when.matches(visit.start)]
+    if when is not None and when.understood and not when.anytime:
+        spoke, fitting = True, _at_that_time(fitting, when, said)
     place = _place_in_line(said)
     if place is not None and fitting:
         spoke = True
@@ -178,6 +171,15 @@ def address_of(address: Any) -> str:
         return str(address.text)
     region = " ".join(part for part in (address.state, address.postalCode) if part)
     return ", ".join(part for part in (*(address.line or ()), address.city, region) if part)
+
+
+def _at_that_time(visits: Sequence[Visit], when: TimePreference, said: str) -> list[Visit]:
+    """Visits at the time said. "Tuesday" is the coming one first, else any Tuesday on which there is a visit."""
+    fitting = [visit for visit in visits if when.matches(visit.start)]
+    if fitting or not _says(said, table()["visits"]["weekdays"]):
+        return fitting
+    weeks = [timedelta(weeks=number) for number in range(1, WEEKS_AHEAD + 1)]
+    return [visit for visit in visits if any(when.matches(visit.start - week) for week in weeks)]
 
 
 def _place_in_line(said: str) -> int | None:

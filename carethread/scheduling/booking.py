@@ -7,7 +7,7 @@ same key never does anything twice.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -160,10 +160,12 @@ async def resume(database: Database, ehr: Ehr, tenant: str, row: EhrWrite, *, no
     work = _Work(database, ehr, tenant, row, now)
     try:
         outcome = await _STEPS[row.kind](work)
+        return await _close(work, outcome)
     except (EhrUnavailable, EhrConflict) as error:
         await writes.postpone(database, tenant, row, now=now, error=error)
         return Waiting(row.key)
-    return await _close(work, outcome)
+    except (EhrRefused, EhrNotFound) as error:
+        return await _close(work, Refused(error.reason()))
 
 
 KINDS = ("book", "cancel", "reschedule", "confirm")
@@ -227,7 +229,7 @@ async def _book(work: _Work) -> Outcome:
             return await _booked(ehr, made.id)
     undo = work.row.progress.get("undo")
     if undo or work.expired:
-        await holding.give_back(ehr, slot_id, {work.mark["value"]})
+        await _give_back(work, slot_id, {work.mark["value"]})
         return Refused(undo or TOO_LATE)
     await work.note(tried=True)
     slot = await holding.take(ehr, slot_id, work.mark)
@@ -242,7 +244,7 @@ async def _book(work: _Work) -> Outcome:
         made = await ehr.create(resource, if_none_exist=query(writes.made_by("Appointment", work.tenant, work.row.key)))
     except (EhrRefused, EhrNotFound) as error:
         await work.note(undo=error.reason())
-        await holding.give_back(ehr, slot_id, {work.mark["value"]})
+        await _give_back(work, slot_id, {work.mark["value"]})
         return Refused(error.reason())
     return await _booked(ehr, made.id)
 
@@ -274,7 +276,7 @@ async def _reschedule(work: _Work) -> Outcome:
     if not work.marked(record):
         undo = work.row.progress.get("undo")
         if undo or work.expired or not _changeable(record, work):
-            await holding.give_back(ehr, slot_id, ours)
+            await _give_back(work, slot_id, ours)
             if undo or work.expired:
                 return Refused(undo or TOO_LATE)
             return Gone(appointment_id)
@@ -287,10 +289,10 @@ async def _reschedule(work: _Work) -> Outcome:
             patched = await _patch(work, record, lambda raw: changes.moving(raw, slot.raw, schedule, work.mark))
         except (EhrRefused, EhrNotFound) as error:
             await work.note(undo=error.reason())
-            await holding.give_back(ehr, slot_id, ours)
+            await _give_back(work, slot_id, ours)
             return Refused(error.reason())
         if patched is None:
-            await holding.give_back(ehr, slot_id, ours)
+            await _give_back(work, slot_id, ours)
             return Gone(appointment_id)
         record = patched
     now_in = changes.slots_in(record.raw)
@@ -318,13 +320,22 @@ _STEPS: dict[str, Callable[[_Work], Awaitable[Outcome]]] = {
 }
 
 
+async def _give_back(work: _Work, slot_id: str, ours: Collection[str], **more: Any) -> None:
+    """Free a slot. An EHR that will not have it freed costs the patient nothing, but somebody must do it by hand."""
+    try:
+        await holding.give_back(work.ehr, slot_id, ours, **more)
+    except (EhrRefused, EhrNotFound) as error:
+        await work.note(not_freed=[*work.row.progress.get("not_freed", []), slot_id], not_freed_why=error.reason())
+        log.error("scheduling.slot_not_freed", kind=work.row.kind, status=error.status)
+
+
 async def _free(work: _Work, slots: Sequence[str], appointment: Record) -> None:
     """Free what the appointment had, once each: what was freed may be somebody else's by now."""
     for slot_id in slots:
         freed = work.row.progress.get("freed", [])
         if slot_id not in freed:
             held = writes.written_ids(appointment.raw)
-            await holding.give_back(work.ehr, slot_id, held, appointment_id=appointment.id, unmarked=True)
+            await _give_back(work, slot_id, held, appointment_id=appointment.id, unmarked=True)
             await work.note(freed=[*freed, slot_id])
 
 

@@ -12,8 +12,9 @@ from weakref import WeakKeyDictionary
 
 from carethread.ehr.client import Ehr, Record
 from carethread.ehr.elements import codes, label, moment, reference_id
-from carethread.scheduling.appointments import VIRTUAL_SERVICE, Preference, Visit, address_of, called
+from carethread.scheduling.appointments import VIRTUAL_SERVICE, Visit, address_of, called
 from carethread.scheduling.lay import names_person, plain
+from carethread.scheduling.when import TimePreference
 
 SOONEST = timedelta(hours=1)  # nobody is offered a visit that begins sooner
 HORIZON = timedelta(days=90)
@@ -95,7 +96,7 @@ async def offer(
     *,
     specialty: str | None = None,
     practitioner_id: str | None = None,
-    preference: Preference | None = None,
+    preference: TimePreference | None = None,
     now: datetime,
     count: int = 3,
     exclude: Collection[str] = frozenset(),
@@ -124,7 +125,7 @@ async def offer(
     return choose(offers, preference, count)
 
 
-def choose(offers: Sequence[SlotOffer], preference: Preference | None, count: int) -> list[SlotOffer]:
+def choose(offers: Sequence[SlotOffer], preference: TimePreference | None, count: int) -> list[SlotOffer]:
     """The `count` to offer: fitting ones first, on different days where the wish allows, else at different times."""
     ranked = sorted(
         offers,
@@ -137,7 +138,7 @@ def choose(offers: Sequence[SlotOffer], preference: Preference | None, count: in
 
 
 def _spread(
-    ranked: Sequence[SlotOffer], already: Sequence[SlotOffer], count: int, preference: Preference | None
+    ranked: Sequence[SlotOffer], already: Sequence[SlotOffer], count: int, preference: TimePreference | None
 ) -> list[SlotOffer]:
     """Up to `count` of `ranked`, in its order, by the first rule that leaves enough to choose from."""
     picked: list[SlotOffer] = []
@@ -190,7 +191,7 @@ async def _free(ehr: Ehr, schedules: Sequence[str], now: datetime) -> list[Recor
 
 
 def _offer(
-    record: Record, by_schedule: dict[str, Practitioner], ehr: Ehr, preference: Preference | None
+    record: Record, by_schedule: dict[str, Practitioner], ehr: Ehr, preference: TimePreference | None
 ) -> SlotOffer | None:
     model = record.model
     person = by_schedule.get(reference_id(model.schedule, "Schedule") or "")

@@ -27,6 +27,7 @@ import pytest
 
 from carethread.ehr import writes
 from carethread.ehr.client import Ehr
+from carethread.ehr.server import Answer
 from carethread.scheduling import booking, holding
 from carethread.scheduling.appointments import LIVE, find
 from carethread.scheduling.slots import offer
@@ -342,6 +343,63 @@ async def test_undoing_survives_the_ehr_going_down(scene: Any, sandbox: Sandbox,
     assert slot is not None
     assert slot.raw["status"] == "free"
     assert await holding.take(story.ehr, story.slot, writes.identifier(tenant, "another")) is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("book", {"match": "Slot", "method": "PATCH"}),
+        ("book", {"match": "Appointment", "method": "POST"}),
+        ("cancel", {"match": "Appointment", "method": "PATCH"}),
+        ("reschedule", {"match": "Slot", "method": "PATCH"}),
+        ("reschedule", {"match": "Appointment", "method": "PATCH"}),
+        ("confirm", {"match": "Appointment", "method": "PATCH"}),
+    ],
+)
+async def test_an_ehr_that_says_no_changes_nothing_and_is_not_asked_for_ever(
+    scene: Any, sandbox: Sandbox, kind: str, fault: dict[str, Any]
+) -> None:
+    story = await scene(kind)
+    faults(sandbox, "POST", **fault, status=422)
+    refused = await story.act(story.ehr)
+    assert isinstance(refused, writes.Refused)
+    faults(sandbox, "DELETE")
+    assert await story.state() == "refused"
+    assert await story.act(story.ehr) == refused
+    await story.consistent()
+    if story.appointment:
+        assert await story.live(str(story.old_slot)) == [story.appointment]
+
+
+async def test_a_slot_that_the_ehr_will_not_free_is_kept_for_somebody_to_do(scene: Any, sandbox: Sandbox) -> None:
+    story = await scene("cancel")
+    faults(sandbox, "POST", match="Slot", method="PATCH", status=422)
+    assert isinstance(await story.act(story.ehr), booking.Cancelled)
+    row = await writes.load(story.database, story.tenant, story.key)
+    assert row is not None
+    assert row.state == "done"
+    assert row.progress["not_freed"] == [story.slot]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_answer_that_cannot_be_understood_is_looked_up(scene: Any, sandbox: Sandbox, kind: str) -> None:
+    """A proxy's page with status 200 in place of the answer: the write has happened, or not."""
+    story = await scene(kind)
+    call = story.ehr._server.call
+    broken = False
+
+    def garbled(method: str, path: str, **options: Any) -> Any:
+        nonlocal broken
+        answer = call(method, path, **options)
+        if method in ("POST", "PATCH") and path.startswith("Appointment") and not broken:
+            broken = True
+            return Answer(200, {}, b"<html>please wait</html>")
+        return answer
+
+    story.ehr._server.call = garbled
+    assert await story.act(story.ehr) == writes.Waiting(story.key)
+    assert isinstance(await story.resume(), DONE[kind])
+    await story.granted()
 
 
 @pytest.mark.slow  # starts a Python a step

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from carethread.ehr.client import Record
 from carethread.ehr.writes import problems
 from carethread.scheduling import changes, holding
 from carethread.scheduling.appointments import CONFIRMED, VIRTUAL_SERVICE, Visit, name_match, visit_of
+from carethread.scheduling.when import read_when
 
 CHICAGO = ZoneInfo("America/Chicago")
 CLINIC = load_clinic(Path(__file__).parents[2] / "clinics" / "riverbend" / "clinic.yml")
@@ -126,18 +125,6 @@ def test_an_appointment_that_is_no_visit(broken: dict[str, Any]) -> None:
 # Which one is meant
 
 
-@dataclass(frozen=True)
-class When:
-    fits: Callable[[datetime], bool]
-    asap: bool = False
-
-    def matches(self, moment: datetime, /) -> bool:
-        return self.fits(moment)
-
-    def score(self, moment: datetime, /) -> float:
-        return float(self.fits(moment))
-
-
 def other(visit_id: str, doctor: str, specialty: str, start: str, **more: Any) -> Visit:
     raw = appointment(id=visit_id, start=start, end=start.replace(":00:00-", ":30:00-"), **more)
     raw["participant"][1]["actor"] = {"reference": f"Practitioner/{doctor}", "display": doctor}
@@ -182,13 +169,31 @@ def test_the_visit_that_is_meant(said: str, meant: list[str]) -> None:
     assert [one.id for one in found.visits] == meant
 
 
-def test_a_day_points_to_a_visit_and_narrows_what_else_is_said() -> None:
-    tuesday = When(lambda at: at.weekday() == 1)
-    assert [v.id for v in name_match(VISITS, "the one on Tuesday", tuesday).visits] == ["check", "heart"]
-    assert [v.id for v in name_match(VISITS, "Tuesday with dr patel", tuesday).visits] == ["heart"]
-    nothing = name_match(VISITS, "on Friday", When(lambda at: False))
-    assert nothing.said
-    assert not nothing.visits
+@pytest.mark.parametrize(
+    ("said", "language", "meant"),
+    [
+        ("the one on Tuesday", "en", ["check"]),  # the coming Tuesday before a later one
+        ("the one on Wednesday", "en", ["skin"]),  # no visit on the coming one, so the Wednesday that has one
+        ("la del miércoles", "es", ["skin"]),
+        ("the one in December", "en", ["skin", "heart"]),
+        ("the one in December with dr patel", "en", ["heart"]),
+        ("my 3pm", "en", ["heart"]),
+        ("la de mañana", "es", []),
+        ("on Friday", "en", []),
+        ("Dec 9", "en", []),
+        ("cancel my next appointment", "en", ["check"]),
+    ],
+)
+def test_a_time_points_to_a_visit(said: str, language: str, meant: list[str]) -> None:
+    when = read_when(said, language=language, now=NOW.astimezone(CHICAGO))
+    found = name_match(VISITS, said, when, CLINIC.specialties)
+    assert found.said
+    assert [one.id for one in found.visits] == meant
+
+
+@pytest.mark.parametrize("said", ["before my trip", "any time", "please cancel"])
+def test_a_time_that_says_nothing(said: str) -> None:
+    assert not name_match(VISITS, said, read_when(said, language="en", now=NOW.astimezone(CHICAGO))).said
 
 
 def test_words_that_point_to_no_visit() -> None:
