@@ -111,16 +111,18 @@ def load_texts(path: Path) -> WidgetTexts:
 
 
 def _check(path: Path, text: str, key: str, wordings: object, languages: list[str]) -> None:
-    place = f"{path}:{line_of(text, [key])}"
+    def wrong(why: str) -> ConfigError:
+        return ConfigError(f"{path}:{line_of(text, [key])}: '{key}' {why}")
+
     if key not in KEYS:
-        raise ConfigError(f"{place}: '{key}' is not a text of the widget; remove it (known: {', '.join(KEYS)})")
+        raise wrong(f"is not a text of the widget; remove it (known: {', '.join(KEYS)})")
     if not isinstance(wordings, dict):
-        raise ConfigError(f"{place}: '{key}' must map a language to its text")
+        raise wrong("must map a language to its text")
     for language in languages:
         wording = wordings.get(language)
         if not isinstance(wording, str) or not wording.strip():
-            raise ConfigError(f"{place}: '{key}' has no text in '{language}'; write one")
+            raise wrong(f"has no text in '{language}'; write one")
         for name in _PLACEHOLDER.findall(wording):
             if name not in _PLACEHOLDERS:
                 known = ", ".join(f"{{{known}}}" for known in _PLACEHOLDERS)
-                raise ConfigError(f"{place}: '{key}' in '{language}' holds {{{name}}}; use one of {known}")
+                raise wrong(f"in '{language}' holds {{{name}}}; use one of {known}")
