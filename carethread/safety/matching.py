@@ -39,17 +39,16 @@ class PatternIndex(Generic[T]):
     def __init__(self, nlp: Language, gap_stops: frozenset[str]) -> None:
         self._nlp = nlp
         self._gap_stops = gap_stops
-        self._entries: list[tuple[T, Matcher]] = []
+        self._entries: list[tuple[T, Sequence[Form]]] = []
+        self._matchers: dict[int, Matcher] = {}  # built when first needed: most patterns never are
         self._forms: list[tuple[int, tuple[frozenset[str], ...], bool]] = []
         self._by_anchor: dict[str, list[int]] = {}
         self._numeric: list[int] = []
 
     def add(self, thing: T, forms: Sequence[Form]) -> None:
         """Add one written pattern, given by all its forms."""
-        matcher = Matcher(self._nlp.vocab)
-        matcher.add("m", [to_spacy(form, self._gap_stops) for form in forms])
         entry = len(self._entries)
-        self._entries.append((thing, matcher))
+        self._entries.append((thing, forms))
         for form in forms:
             sets = tuple(step.options for step in form if isinstance(step, Words))
             self._forms.append((entry, sets, any(isinstance(step, Number) for step in form)))
@@ -81,10 +80,18 @@ class PatternIndex(Generic[T]):
                 wanted.add(entry)
         found: list[tuple[T, int, int]] = []
         for entry in sorted(wanted):
-            thing, matcher = self._entries[entry]
-            spans = {(start, end) for _, start, end in matcher(text.doc)}
+            thing, _ = self._entries[entry]
+            spans = {(start, end) for _, start, end in self._matcher(entry)(text.doc)}
             found.extend((thing, *_trimmed(text.pieces, start, end)) for start, end in sorted(spans))
         return found
+
+    def _matcher(self, entry: int) -> Matcher:
+        matcher = self._matchers.get(entry)
+        if matcher is None:
+            matcher = Matcher(self._nlp.vocab)
+            matcher.add("m", [to_spacy(form, self._gap_stops) for form in self._entries[entry][1]])
+            self._matchers[entry] = matcher
+        return matcher
 
 
 def as_text(

@@ -17,19 +17,19 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from carethread.safety.text import MARKS
 
 Phrase = tuple[str, ...]
-Lexicon = Mapping[str, tuple[Phrase, ...]]
 
 AMOUNT: Final = "carethread_amount"  # the spaCy extension attribute that holds a token's number
 MOST_FORMS: Final = 4000  # of one written pattern; more is a mistake in the table
 
 _PLAIN = re.compile(r"[^\s()|@#?^.][^\s()|@#?^]*")
+_SINGLE = re.compile(r"[^\s()|?^]+")
 _GAP = re.compile(r"\.\.(\d{1,2})$")
 _NUMBER = re.compile(r"#(?:(<=|>=|<|>)(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?))?$")
 
@@ -63,17 +63,23 @@ class Number:
 
 Step = Words | Gap | Edge | Number
 Form = tuple[Step, ...]
+Lexicon = Mapping[str, tuple[Form, ...]]
 
 
 def parse(text: str, lexicon: Lexicon, words: Callable[[str], Phrase]) -> tuple[Form, ...]:
     """Return every form of a written pattern; `words` folds a literal the way messages are folded."""
     if text.count("(") != text.count(")"):
         raise PatternError(f"pattern {text!r} has a bracket without a partner; close it")
-    forms = {_trimmed(form) for form in _Parser(text, lexicon, words).sequence(text)}
+    forms = _merged([_trimmed(form) for form in _Parser(text, lexicon, words).sequence(text)])
     for form in forms:
         if not any(isinstance(step, Words | Number) for step in form):
             raise PatternError(f"pattern {text!r} can match without a single word; add one that must be there")
     return tuple(sorted(forms, key=repr))
+
+
+def as_forms(phrases: Sequence[Phrase]) -> tuple[Form, ...]:
+    """Return the forms of a list in the lexicon."""
+    return tuple(_merged([_fixed(phrase) for phrase in phrases]))
 
 
 class _Parser:
@@ -119,6 +125,8 @@ class _Parser:
             options = _divided(item[1:-1], "|")
         else:
             options = _divided(item, "|")
+        if options == [item] and not _SINGLE.fullmatch(item):
+            raise PatternError(f"{item!r} in pattern {self._pattern!r} cannot be read; put spaces between items")
         forms = _merged([form for option in options for form in self._option(option.strip())])
         return [(), *forms] if optional else forms
 
@@ -127,7 +135,7 @@ class _Parser:
             if option[1:] not in self._lexicon:
                 known = ", ".join(sorted(self._lexicon))
                 raise PatternError(f"list '{option}' is not in lexicon.yml (lists: {known})")
-            return [_fixed(phrase) for phrase in self._lexicon[option[1:]]]
+            return list(self._lexicon[option[1:]])
         if option.startswith("#") and " " not in option:
             return [(_number(option),)]
         if not option:
@@ -146,16 +154,28 @@ def _fixed(phrase: Phrase) -> Form:
 
 
 def _merged(forms: list[Form]) -> list[Form]:
-    """Put all single words of a choice into one step."""
-    single: set[str] = set()
-    longer: list[Form] = []
-    for form in forms:
-        if len(form) == 1 and isinstance(form[0], Words):
-            single |= form[0].options
-        else:
-            longer.append(form)
-    merged: list[Form] = [(Words(frozenset(single)),)] if single else []
-    return merged + list(dict.fromkeys(longer))
+    """Put forms that differ in one word into one: "want to", "going to" become "want|going to"."""
+    result = list(dict.fromkeys(forms))
+    merging = True
+    while merging:
+        merging = False
+        for place in range(max((len(form) for form in result), default=0)):
+            groups: dict[tuple[Step | None, ...], list[Form]] = {}
+            for form in result:
+                alike = place < len(form) and isinstance(form[place], Words)
+                key = (*form[:place], None, *form[place + 1 :]) if alike else form
+                groups.setdefault(key, []).append(form)
+            if len(groups) < len(result):
+                result = [_joined(group, place) for group in groups.values()]
+                merging = True
+    return result
+
+
+def _joined(forms: list[Form], place: int) -> Form:
+    if len(forms) == 1:
+        return forms[0]
+    options = frozenset(word for form in forms for word in getattr(form[place], "options", ()))
+    return (*forms[0][:place], Words(options), *forms[0][place + 1 :])
 
 
 def _divided(text: str, mark: str) -> list[str]:

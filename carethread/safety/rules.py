@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from carethread.safety.context import KINDS, REACHES, Kind, Modifier, Turns
 from carethread.safety.levels import LEVELS, Level
-from carethread.safety.patterns import Form, Lexicon, PatternError, Phrase, parse
+from carethread.safety.patterns import Form, Lexicon, PatternError, Phrase, as_forms, parse
 from carethread.safety.tables import LANGUAGES, Entry, Fields, TableError, read_table
 from carethread.safety.text import Reader, Spelling
 
@@ -167,7 +167,7 @@ class _Builder:
         entries = context["modifiers"].items("modifiers")
         modifiers = tuple(self._modifier(entry) for entry in entries if self._speaks(entry))
         turns = Turns(words("turns"), words("joins"), words("lists"))
-        return _Context(turns, words("gap_stops") | turns.turns, modifiers)
+        return _Context(turns, words("gap_stops"), modifiers)
 
     def finish(self, context: _Context, real_words: frozenset[str]) -> LanguageTables:
         vocabulary = frozenset(self.vocabulary)
@@ -200,7 +200,7 @@ class _Builder:
         return modifier, patterns, tuple(self.pattern(item) for item in said.items("except"))
 
     def _lists(self, fields: Fields) -> Lexicon:
-        lists: dict[str, tuple[Phrase, ...]] = {}
+        lists: dict[str, list[Phrase]] = {}
         entry = fields.get("lists")
         for name, content in (entry.fields("lists").values if entry else {}).items():
             phrases: list[Phrase] = []
@@ -214,8 +214,8 @@ class _Builder:
                     phrases.extend(self.words(part) for part in text.split(","))
             if not all(phrases):
                 raise content.fail(f"list '{name}' holds an entry without words; remove it")
-            lists[name] = tuple(dict.fromkeys(phrases))
-        return lists
+            lists[name] = phrases
+        return {name: as_forms(phrases) for name, phrases in lists.items()}
 
 
 def _rule(entry: Entry, builders: Mapping[str, _Builder], *, sign: bool) -> Rule:
