@@ -6,7 +6,7 @@ import html
 import re
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -52,6 +52,8 @@ class StaffSite:
     clinic: Clinic
     clock: TestClock
     people: dict[str, Staff] = field(default_factory=dict)
+    # What the process does first when it is told to stop.
+    stop: Callable[[], Awaitable[None]] | None = None
 
     @property
     def home(self) -> str:
@@ -181,7 +183,9 @@ async def staff_site(
     await server.start_serving()
     updates.start()
     try:
-        yield StaffSite(f"http://127.0.0.1:{listener.getsockname()[1]}", database, clinics[tenant], clock)
+        yield StaffSite(
+            f"http://127.0.0.1:{listener.getsockname()[1]}", database, clinics[tenant], clock, stop=server.before_stop
+        )
     finally:
         await server.before_stop()
         server.close()

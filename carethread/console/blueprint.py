@@ -6,12 +6,16 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sanic import Blueprint, HTTPResponse, Request, Sanic
+from sanic.exceptions import SanicException
 from sanic.response import redirect, text
 
 from carethread.console import deeds, doors, live, pages
 from carethread.console.site import LoginNeeded, NoPage, Parts, Refused, Site, login_address
 from carethread.console.templating import STATIC
+
+log = structlog.get_logger()
 
 
 def blueprint(core: Parts, clock: Callable[[], datetime]) -> Blueprint:
@@ -37,6 +41,13 @@ def blueprint(core: Parts, clock: Callable[[], datetime]) -> Blueprint:
     async def no_page(_request: Request, error: NoPage) -> HTTPResponse:
         return site.render("missing.html", error.visit, status=404)
 
+    async def failed(request: Request, error: Exception) -> HTTPResponse:
+        status = error.status_code if isinstance(error, SanicException) else 500
+        if status >= 500:
+            # The error's own text may hold what a patient wrote.
+            log.error("staff_page_failed", endpoint=request.endpoint, error=type(error).__name__)
+        return site.render("failed.html", status=status, deed=request.method == "POST")
+
     async def let_go(_app: Sanic[Any, Any]) -> None:
         site.let_go()
 
@@ -44,5 +55,6 @@ def blueprint(core: Parts, clock: Callable[[], datetime]) -> Blueprint:
     bp.exception(LoginNeeded)(login)
     bp.exception(Refused)(refused)
     bp.exception(NoPage)(no_page)
+    bp.exception(Exception)(failed)
     bp.before_server_stop(let_go)
     return bp

@@ -6,11 +6,15 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
+import structlog
 from sanic import Blueprint, Request
 from sanic.response import HTTPResponse
+from sqlalchemy.exc import DBAPIError
 
 from carethread.console.auth import session_of
-from carethread.console.site import LoginNeeded, Site
+from carethread.console.site import LoginNeeded, Site, Visit
+
+log = structlog.get_logger()
 
 _BEAT: Final = 15.0  # seconds between signs of life, and between looks at whether the login still stands
 _QUIET: Final = 0.15  # seconds in which several changes become one event
@@ -39,12 +43,21 @@ def add(bp: Blueprint, site: Site) -> None:
                         changed.clear()
                         await stream.send("event: change\ndata:\n\n")
                         continue
-                    async with site.database.begin(tenant) as session:
-                        if not await session_of(session, visit.token, now=site.clock(), active=False):
-                            await stream.send("event: ended\ndata:\n\n")
-                            break
+                    if not await _still_logged_in(site, visit):
+                        await stream.send("event: ended\ndata:\n\n")
+                        break
                     await stream.send(": beat\n\n")
             finally:
                 site.listening.discard(changed)
         await stream.eof()
         return None
+
+
+async def _still_logged_in(site: Site, visit: Visit) -> bool:
+    try:
+        async with site.database.begin(visit.clinic.id) as session:
+            return await session_of(session, visit.token, now=site.clock(), active=False) is not None
+    except (DBAPIError, OSError) as error:
+        # A database that is away for a moment logs nobody out.
+        log.warning("staff_stream_unchecked", error=type(error).__name__)
+        return True

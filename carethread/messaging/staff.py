@@ -66,7 +66,8 @@ async def say_as_staff(
         holder = await session.get_one(Staff, conversation.owner_staff_id)
         raise Held("conversation", holder.id, holder.name, None)
     text = clean(text.replace("\r\n", "\n")).strip()
-    if not 0 < len(text) <= (limit := MAX_TEXT[conversation.channel]):
+    limit = MAX_TEXT[conversation.channel]
+    if not 0 < len(text) <= limit:
         raise Unsendable(len(text), limit)
     if conversation.channel != "web" and await opted_out(session, conversation.channel, conversation.address):
         raise OptedOut
