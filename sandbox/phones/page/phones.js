@@ -30,9 +30,12 @@ const post = async (path, body) => {
 const path = (rest) => `/api/phones/${encodeURIComponent(holder)}/${rest}`;
 
 function listPeople() {
+  const names = directory.people.map((person) => person.name);
   const options = directory.people.map((person) => {
     const language = LANGUAGES[person.language] ?? person.language;
-    return new Option(`${person.name} (${language})`, person.phone);
+    const namesake = names.filter((name) => name === person.name).length > 1;
+    const born = namesake ? `, born ${person.people[0].born}` : "";
+    return new Option(`${person.name} (${language}${born})`, person.phone);
   });
   options.push(new Option("Another number…", OTHER));
   $("person").replaceChildren(...options);
