@@ -149,8 +149,9 @@ def words(text: str) -> list[str]:
 def name_matches(said: str, patient: Patient) -> bool:
     """Whether `said` names `patient`: a given and a family name, in any order and case, with or without accents.
 
-    Every word said must be in the patient's name; middle names may be missing or initials, and a long name may
-    differ by one letter (a typo). A given name alone, or a family name alone, is not enough.
+    Every word said must be in the patient's name; middle names may be missing or initials, a given name may be the
+    everyday form of it (Bob), and a long name may differ by one letter (a typo). A given name alone, or a family name
+    alone, is not enough.
     """
     spoken = [word for word in words(said) if word not in _PARTICLES]
     if len(spoken) < 2:
@@ -175,11 +176,25 @@ def _name_parts(patient: Patient) -> list[tuple[list[str], list[str]]]:
 
 
 def _is_name(spoken: Sequence[str], given: Sequence[str], family: Sequence[str]) -> bool:
-    if not all(any(_same(word, other) or _initial(word, other) for other in (*given, *family)) for word in spoken):
+    called = {other: _nicknames().get(other, []) for other in given}
+
+    def is_given(word: str) -> bool:
+        return any(_same(word, other) or word in called[other] for other in given)
+
+    if not all(
+        is_given(word) or any(_same(word, other) or _initial(word, other) for other in (*given, *family))
+        for word in spoken
+    ):
         return False
-    as_given = {i for i, word in enumerate(spoken) if any(_same(word, other) for other in given)}
+    as_given = {i for i, word in enumerate(spoken) if is_given(word)}
     as_family = {i for i, word in enumerate(spoken) if any(_same(word, other) for other in family)}
     return any(i != j for i in as_given for j in as_family)
+
+
+@cache
+def _nicknames() -> dict[str, list[str]]:
+    table = yaml.safe_load(files("carethread.ehr").joinpath("nicknames.yml").read_text("utf-8"))
+    return dict(table["names"])
 
 
 def _same(word: str, other: str) -> bool:

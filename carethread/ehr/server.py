@@ -19,7 +19,7 @@ from fhirclient.server import FHIRServer
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
-from carethread.ehr.errors import EhrError, EhrMalformed, EhrRefused, EhrUnavailable, error_for
+from carethread.ehr.errors import EhrError, EhrMalformed, EhrRefused, EhrUnauthorized, EhrUnavailable, error_for
 
 FHIR_JSON = "application/fhir+json"
 JSON_PATCH = "application/json-patch+json"
@@ -113,17 +113,18 @@ class SafeServer(FHIRServer):  # type: ignore[misc]
             attempt += 1
             pause: float | None = None
             try:
-                answer = self._once(method, url, kind, data, sent, deadline, sign)
+                signed = self._signed(sent) if sign else sent
+                answer = self._once(method, url, kind, data, signed, deadline)
             except _Unsent as error:
                 failure: EhrError = error.failure
                 again = True
             except EhrUnavailable as error:
                 failure = error
-                again = method in IDEMPOTENT and not isinstance(error, EhrMalformed)
+                again = method in IDEMPOTENT and not isinstance(error, EhrMalformed | EhrUnauthorized)
             else:
                 if 200 <= answer.status_code < 300:
                     return answer
-                if answer.status_code == 401 and sign and not renewed and self._renew():
+                if answer.status_code == 401 and sign and not renewed and self._renew(signed):
                     renewed = True
                     continue
                 failure = error_for(method, kind, answer.status_code, _body(answer))
@@ -142,12 +143,18 @@ class SafeServer(FHIRServer):  # type: ignore[misc]
             raise EhrRefused("refusing to follow a link to another origin")
         return url
 
-    def _renew(self) -> bool:
-        """Have the signer forget what the server no longer accepts; False when it has nothing to renew."""
+    def _signed(self, headers: dict[str, str]) -> dict[str, str]:
+        if self.auth is None or not self.auth.can_sign_headers():
+            return headers
+        signed: dict[str, str] = self.auth.signed_headers(dict(headers))
+        return signed
+
+    def _renew(self, headers: Mapping[str, str]) -> bool:
+        """Have the signer forget what the server does not accept; False when it has nothing to renew."""
         forget = getattr(self.auth, "forget", None)
         if forget is None:
             return False
-        forget()
+        forget(headers)
         return True
 
     def _once(
@@ -158,13 +165,10 @@ class SafeServer(FHIRServer):  # type: ignore[misc]
         data: bytes | None,
         headers: dict[str, str],
         deadline: float,
-        sign: bool,
     ) -> Answer:
         left = deadline - time.monotonic()
         if left <= 0:
             raise EhrUnavailable(f"{method} {kind}: no time left")
-        if sign and self.auth is not None and self.auth.can_sign_headers():
-            headers = self.auth.signed_headers(dict(headers))
         try:
             with self.session.request(
                 method,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -92,7 +93,7 @@ async def record(
         .values(
             key=key,
             kind=kind,
-            payload=payload,
+            payload=_storable(payload),
             progress={},
             conversation_id=conversation_id,
             retry_at=retry_at or now,
@@ -264,7 +265,23 @@ def _identifier_form(kind: str) -> str | None:
 
 def problems(resource: Json) -> Sequence[str]:
     """Why `resource` is not FHIR R4, each with its path."""
+    if resource.get("resourceType") not in fhirkit.RESOURCE_TYPES:
+        return ["resourceType: not a resource type of R4"]
     return [f"{issue.path}: {issue.message}" for issue in fhirkit.validate(resource) if issue.severity == "error"]
+
+
+def _storable(value: Any) -> Any:
+    """`value` without what neither PostgreSQL nor a FHIR string takes: control characters and halves of surrogates."""
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("", value)
+    if isinstance(value, dict):
+        return {name: _storable(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_storable(inner) for inner in value]
+    return value
+
+
+_UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 async def _refuse(database: Database, tenant: str, row: EhrWrite, reason: str, now: datetime) -> Refused:

@@ -158,6 +158,28 @@ async def test_what_is_not_fhir_does_not_leave(
     assert await writes.deliver(database, ehr, tenant, closed, now) == refused
 
 
+@pytest.mark.parametrize("kind", ["Nonsense", "", None, "Element"])
+async def test_what_is_no_resource_at_all_does_not_leave(
+    database: Database, ehr: Ehr, tenant: str, key: str, now: datetime, kind: Any
+) -> None:
+    row = await recorded(database, tenant, key, {"resourceType": kind, "status": "active"}, now)
+    refused = await writes.deliver(database, ehr, tenant, row, now)
+    assert refused == writes.Refused("not valid FHIR R4: resourceType: not a resource type of R4")
+
+
+async def test_what_patients_type_can_be_stored_and_sent(
+    database: Database, ehr: Ehr, tenant: str, key: str, now: datetime
+) -> None:
+    """Control characters and halves of emojis arrive on real channels; neither database nor EHR takes them."""
+    said = "me duele\x00 \ud83d aquí\x1b[0m \U0001f622\n😀"
+    row = await recorded(database, tenant, key, {**flag(), "code": {"text": said}}, now)
+    delivered = await writes.deliver(database, ehr, tenant, row, now)
+    assert isinstance(delivered, writes.Delivered)
+    stored = await ehr.read("Flag", delivered.resource_id)
+    assert stored is not None
+    assert stored.raw["code"]["text"] == "me duele  aquí[0m \U0001f622\n😀"
+
+
 async def test_what_the_ehr_refuses_is_kept_with_its_reason_and_not_logged(
     database: Database, ehr: Ehr, tenant: str, key: str, now: datetime
 ) -> None:

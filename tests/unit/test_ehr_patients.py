@@ -57,6 +57,10 @@ def patient(given: str, family: str, **more: Any) -> Patient:
         ("John James", "James", "John", True),
         ("James James", "James", "Carter", False),
         ("J Carter", "James", "Carter", False),
+        ("Jim Carter", "James", "Carter", True),
+        ("Pepe Luis Vargas", "José Luis", "Vargas", True),
+        ("Jim Carter", "Robert", "Carter", False),
+        ("Bob Bob", "Robert", "Carter", False),
         ("", "James", "Carter", False),
     ],
 )
