@@ -66,6 +66,7 @@ class Turns:
     turns: frozenset[str]  # "but": what comes before says nothing about what comes after
     joins: frozenset[str]  # "and": a new clause of the same sentence
     lists: frozenset[str]  # "or": a list goes on
+    negators: frozenset[str]  # a finding that begins with one is not denied by it: "no pulse"
 
 
 class Layout:
@@ -107,6 +108,10 @@ class Layout:
     def asked(self, start: int, end: int) -> bool:
         """Say whether this stretch stands in a question."""
         return bool(self.sentences(start, end) & self._asked)
+
+    def negates(self, start: int, end: int) -> bool:
+        """Say whether this stretch holds a negation of its own."""
+        return any(word in self._turns.negators for word in self._words[start:end])
 
     def carries(self, start: int, end: int) -> bool:
         """Say whether a meaning carries from one word over those between to the next."""
@@ -166,7 +171,7 @@ def _touches(one: Found, start: int, end: int, layout: Layout) -> bool:
             return one.start < end and start < one.end
         case "before":
             near = one.start < start and -OVERLAP <= start - one.end <= modifier.words
-            return near and layout.carries(one.end, start)
+            return near and not layout.negates(start, one.end) and layout.carries(one.end, start)
         case "after":
             return 0 <= one.start - end <= modifier.words and layout.carries(end, one.start)
         case "clause":

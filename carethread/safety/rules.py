@@ -94,7 +94,7 @@ def load_tables(directory: Path) -> Tables:
     lexicon_file = read_table(directory / "lexicon.yml").fields("the lexicon", required=LANGUAGES)
     words_file = read_table(directory / "words.yml").fields("the words table", required=LANGUAGES)
     context_file = read_table(directory / "context.yml").fields(
-        "the context table", required=("turns", "joins", "lists", "gap_stops", "modifiers")
+        "the context table", required=("turns", "joins", "lists", "negators", "gap_stops", "modifiers")
     )
     files = [read_table(path) for folder in RULE_FOLDERS for path in sorted((directory / folder).glob("*.yml"))]
     if not files:
@@ -166,7 +166,7 @@ class _Builder:
 
         entries = context["modifiers"].items("modifiers")
         modifiers = tuple(self._modifier(entry) for entry in entries if self._speaks(entry))
-        turns = Turns(words("turns"), words("joins"), words("lists"))
+        turns = Turns(words("turns"), words("joins"), words("lists"), words("negators"))
         return _Context(turns, words("gap_stops"), modifiers)
 
     def finish(self, context: _Context, real_words: frozenset[str]) -> LanguageTables:

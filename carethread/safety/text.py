@@ -127,7 +127,8 @@ class Reader:
     def read(self, pieces: Iterable[Piece]) -> tuple[Piece, ...]:
         """Return the words the rules see: marks unified, spelling mended, shorthand written out."""
         plain: list[Piece] = [Piece(STOP, 0, 0)]
-        for piece in pieces:
+        raw = [part for piece in pieces for part in self._raw(piece)]
+        for piece in self._rejoined(raw):
             for part in self._plain(piece):
                 if part.word in MARKS and plain[-1].word in MARKS:
                     if plain[-1].word == COMMA or part.word == ASKS:
@@ -141,16 +142,32 @@ class Reader:
             plain.append(Piece(STOP, end, end))
         return tuple(self._written_out(plain))
 
+    def _rejoined(self, pieces: list[Piece]) -> list[Piece]:
+        """Join pieces that are one rule word torn apart: "sui cide"."""
+        joined: list[Piece] = []
+        for piece in pieces:
+            left = joined[-1].word if joined else ""
+            whole = left + piece.word
+            torn = left not in self._known or piece.word not in self._known
+            if left and torn and len(whole) >= 6 and whole.isalpha() and whole in self._rule_words:
+                joined[-1] = Piece(whole, joined[-1].start, piece.end)
+            else:
+                joined.append(piece)
+        return joined
+
     def words(self, text: str) -> tuple[str, ...]:
         """Return the words of a text from a table: as `read`, without marks and without mending spelling."""
         pieces = [part for piece in split(text) for part in self._parts(piece)]
         kept = [p for p in pieces if p.word[0].isalnum() or (p.word,) in self._shorthand]
         return tuple(piece.word for piece in self._written_out(kept))
 
+    def _raw(self, piece: Piece) -> list[Piece]:
+        return self._parts(piece) if piece.word[0].isalnum() else [piece]
+
     def _plain(self, piece: Piece) -> list[Piece]:
         word = piece.word
         if word[0].isalnum():
-            return [self._mended(part) if part.word[0].isalpha() else part for part in self._parts(piece)]
+            return [self._mended(piece) if word[0].isalpha() else piece]
         if (word,) in self._shorthand:
             return [piece]
         if word in "?¿":
