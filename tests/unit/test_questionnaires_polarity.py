@@ -47,6 +47,7 @@ SURE_ANSWERS = [
     ("en", "fever? no", NO),
     ("en", "well no not really", NO),
     ("en", "yes wait no", NO),
+    ("en", "my wife helps me so yes", YES),
     ("es", "sí", YES),
     ("es", "si", YES),
     ("es", "siii", YES),

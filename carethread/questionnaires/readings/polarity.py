@@ -31,12 +31,20 @@ def read_yes_no(text: str, language: str) -> Reading[bool] | None:
             index, sym = follower  # "ok no", "a little yes", "bueno, no": the plain word counts
     percent = _strength(line, index, language)
     if place:
-        percent *= 0.85 if place <= _FAR and percent >= _STRONG else 0.65
+        concluding = place + 1 == len(spoken) and index > 0 and line.syms[index - 1].kind in ("P", "FILL")
+        near = (place <= _FAR or concluding) and percent >= _STRONG  # "… so yes", "fever? no"
+        percent *= 0.85 if near else 0.65
     if _contradicted(line.syms[index + 1 :], sym):
         percent = min(percent, 40)
     if not sym.exact:
         percent *= 0.9
     return Reading(sym.kind == "YES", percent / 100, (sym.start, sym.end), "polarity", _rest(line, index))
+
+
+def takes_back(rest: str, language: str) -> bool:
+    """Whether what follows a yes or no opens with an exception: "but I'm out of pills", "menos la azul"."""
+    syms = [sym for sym in lexicon(language, "polarity").scan(rest).syms if sym.kind != "P"]
+    return bool(syms) and syms[0].kind == "BUT" and syms[0].value == "exception"
 
 
 def _after_correction(line: Line, language: str) -> Reading[bool] | None:
