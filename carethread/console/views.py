@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,11 @@ from carethread.storage.models import Conversation, Escalation, Inbox, Outbox, S
 View = Literal["team", "mine", "all", "resolved"]
 VIEWS: Final[tuple[View, ...]] = ("team", "mine", "all", "resolved")
 
-_MOST = 500  # rows on a page
-_SHOWN = ("name", "summary", "span", HISTORY)  # details that have a place of their own on the page
+_MOST: Final = 500  # rows on a page
+_SHOWN: Final = ("name", "summary", "why", "span", HISTORY)  # details that have a place of their own on the page
+_CODE: Final = re.compile(r"(?!utter_)[a-z]+(_[a-z]+)+")
 # WhatsApp delivers free text only this long after the patient's last message.
-_WHATSAPP_WINDOW = timedelta(hours=24)
+_WHATSAPP_WINDOW: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +302,7 @@ def _item(row: Any, clinic: Clinic, now: datetime) -> Item:
         taken_at=escalation.taken_at,
         resolved_at=escalation.resolved_at,
         resolution=escalation.resolution,
-        summary=details.get("summary"),
+        summary=_summary(details),
         quote=quote,
         spans=_spans(details.get(HISTORY, ()), escalation.inbox_id),
         rule=escalation.rule,
@@ -340,9 +342,15 @@ def _report(entry: Mapping[str, Any]) -> Report:
         severity=cast(Severity, entry["severity"]),
         rule=entry.get("rule"),
         source=entry.get("source"),
-        summary=details.get("summary"),
+        summary=_summary(details),
         facts=_facts(details),
     )
+
+
+def _summary(details: Mapping[str, Any]) -> str | None:
+    """One line on what is wrong, as whoever opened it put it."""
+    said = str(details.get("summary") or details.get("why") or "")
+    return said[:1].upper() + said[1:] or None
 
 
 def _facts(details: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -355,7 +363,8 @@ def _plain(value: Any) -> str:
         return "; ".join(f"{name}: {_plain(item)}" for name, item in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(_plain(item) for item in value)
-    return str(value)
+    # A code (an intent, a program) in words; a content key stays what it is.
+    return str(value).replace("_", " ") if _CODE.fullmatch(str(value)) else str(value)
 
 
 def _spans(history: Iterable[Mapping[str, Any]], inbox_id: int | None) -> tuple[tuple[int, int], ...]:

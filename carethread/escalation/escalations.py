@@ -49,8 +49,9 @@ async def open_escalation(
 
     `key` names the cause (like `inbox:12:red_flag`): the same key gives the same row and changes nothing. Another
     key of the same conversation and reason is added to the unresolved row, which it may raise and never lowers.
-    `details` the inbox knows: `name` (a verified patient's), `summary` (one line for staff), `span` (characters of
-    the message that alarmed); any other key is shown as it is. Raises `Missing` for a conversation of another tenant.
+    `details` the inbox knows: `name` (a verified patient's), `summary` or `why` (one line for staff), `span` (the
+    characters of the message that alarmed); any other key is shown as it is. Raises `Missing` for a conversation of
+    another tenant.
     """
     await _lock_conversation(session, conversation_id)
     if known := await _reported(session, conversation_id, key):

@@ -16,7 +16,7 @@ import yaml
 from carethread.clinic import load_clinic
 from carethread.console.site import local
 from carethread.console.templating import clock, environment, load_words, minutes, moment, segments, word
-from carethread.console.views import Item, Person, in_view, masked, ordered
+from carethread.console.views import Item, Person, _facts, _summary, in_view, masked, ordered
 from carethread.storage.models import Staff
 
 ROOT = Path(__file__).parents[2]
@@ -156,6 +156,22 @@ def test_every_state_of_the_ledger_has_words() -> None:
 )
 def test_a_login_leads_into_its_own_clinic(wanted: str, goes: str) -> None:
     assert local("river", wanted) == goes
+
+
+@pytest.mark.parametrize(
+    ("details", "summary", "facts"),
+    [
+        ({"summary": "Pain 9 of 10", "pain": 9}, "Pain 9 of 10", (("pain", "9"),)),
+        ({"why": "a loss", "name": "Ines", "span": [0, 2], "history": []}, "A loss", ()),
+        ({"about": "medication_refill"}, None, (("about", "medication refill"),)),
+        ({"undelivered": "utter_booked"}, None, (("undelivered", "utter_booked"),)),
+        ({"vitals": {"pulse": 90, "bp": [140, 90]}, "none": None}, None, (("vitals", "pulse: 90; bp: 140, 90"),)),
+    ],
+)
+def test_details_are_read_as_a_summary_and_facts(
+    details: dict[str, Any], summary: str | None, facts: tuple[tuple[str, str], ...]
+) -> None:
+    assert (_summary(details), _facts(details)) == (summary, facts)
 
 
 def test_an_address_is_masked() -> None:
