@@ -139,6 +139,7 @@ class Lexicon:
             table = load_table(name)
             blocked |= {_split(phrase) for phrase in table.get("not_in", {}).get(self.language, [])}
             self._suffixes |= frozenset(table.get("ordinal_suffixes", []))
+        own: set[tuple[str, ...]] = set()
         for language_read in (other, self.language):
             for name in names:
                 for row in load_table(name)["rows"]:
@@ -147,11 +148,15 @@ class Lexicon:
                         split = _split(str(phrase))
                         if language_read == self.language or split not in blocked:
                             self._phrases[split] = entry
+                            if language_read == self.language:
+                                own.add(split)
         self._longest = max(map(len, self._phrases))
-        singles = {phrase[0] for phrase in self._phrases if len(phrase) == 1}
-        inside = {word for phrase in self._phrases for word in phrase}
-        self._known = inside
-        self._mendable = sorted(word for word in singles | inside if len(word) >= _TYPO_LENGTH)
+        self._known = {word for phrase in self._phrases for word in phrase}
+        # Words that mean something alone, and those of longer phrases that the tables name as worth mending.
+        # Only the language's own: an English "lungs" is no mistyped "lunes".
+        worth = {phrase[0] for phrase in own if len(phrase) == 1}
+        worth |= self._known & {word for name in names for word in load_table(name).get("mend", [])}
+        self._mendable = sorted(word for word in worth if len(word) >= _TYPO_LENGTH)
         self._mended: dict[str, str | None] = {}
 
     def scan(self, text: str) -> Line:
