@@ -41,7 +41,7 @@ class CarethreadChat extends HTMLElement {
     this.store = new Store(this.account);
     this.state = { typing: false, owner: 'assistant', language: '', level: '' };
     const words = { t: (key) => this.t(key) };
-    Object.defineProperty(words, 'language', { get: () => this.language });
+    Object.defineProperty(words, 'language', { get: () => this.language || 'en' });
     Object.defineProperty(words, 'numbers', { get: () => this.about?.call || [] });
     this.thread = new Thread(words, {
       choose: (text) => this.choose(text),
@@ -344,9 +344,11 @@ class CarethreadChat extends HTMLElement {
     else this.launcher.removeAttribute('aria-label');
   }
 
-  /** For those who listen. */
+  /** For those who listen; gone again before they come across it while reading. */
   announce(text) {
+    clearTimeout(this.spoken);
     this.voice.textContent = '';
     setTimeout(() => say(this.voice, text), 50);
+    this.spoken = setTimeout(() => say(this.voice, ''), 5000);
   }
 }

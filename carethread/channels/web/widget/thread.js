@@ -22,7 +22,7 @@ class Thread {
   }
 
   build() {
-    this.list = h('div');
+    this.list = h('div', { class: 'said' });
     this.greeting = h('div', { class: 'bubble' });
     this.starters = h('div', { class: 'choices starters', role: 'group' });
     this.intro = h('div', { class: 'msg', hidden: true }, this.greeting, this.starters);
@@ -38,7 +38,7 @@ class Thread {
     this.more = button({ class: 'more', hidden: true, onclick: () => this.toEnd() });
     this.low = window.matchMedia(LOW);
     // What stands above or below it has grown or gone: the newest stays in sight.
-    if (window.ResizeObserver) new ResizeObserver(() => this.following && this.toNewest()).observe(this.log);
+    if (window.ResizeObserver) new ResizeObserver(() => this.follow()).observe(this.log);
   }
 
   /** Show everything in the language of `words`. */
@@ -73,12 +73,13 @@ class Thread {
 
   setTyping(typing) {
     this.typing.hidden = !typing;
-    if (typing && this.following) this.toNewest();
+    if (typing) this.follow();
   }
 
   // Messages in
 
   add(entries) {
+    this.scrolled(); // where the patient is reading, before anything moves
     for (const entry of entries) {
       const known = this.byId.get(entry.id) || this.byId.get(entry.client_id);
       if (known) {
@@ -268,6 +269,12 @@ class Thread {
     return this.low.matches ? this.log.parentNode : this.log;
   }
 
+  /** Keep the newest in sight, unless the patient reads elsewhere. */
+  follow() {
+    this.scrolled();
+    if (this.following) this.toNewest();
+  }
+
   scrolled() {
     if (Math.abs(this.scroller.scrollTop - this.goal) < 3) return; // our own doing
     this.following = this.left() < NEAR;
@@ -295,7 +302,9 @@ class Thread {
   /** As far down as possible, but never past the patient's own last message: an answer is read from its beginning. */
   toNewest() {
     const mine = this.messages.findLast(({ entry }) => entry.author === 'patient');
-    this.scrollTo(mine ? mine.node.offsetTop - (this.low.matches ? 0 : this.log.offsetTop) - 8 : Infinity);
+    const top = mine ? mine.node.offsetTop - (this.low.matches ? 0 : this.log.offsetTop) - 8 : Infinity;
+    // Never back up: the patient may have read on.
+    this.scrollTo(Math.max(top, this.scroller.scrollTop));
     this.more.hidden = this.left() < NEAR;
   }
 }
