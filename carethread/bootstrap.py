@@ -5,11 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from carethread.channels.twilio import TwilioChannel, claimed_in
+from carethread.channels.web import WebChannel
 from carethread.clinic import Clinics, load_clinics
 from carethread.config import Settings
+from carethread.conversations.context import Parts as ConversationParts
+from carethread.dialogue.content import ContentStore
+from carethread.dialogue.engine import Engine
+from carethread.ehr.client import Ehr
 from carethread.messaging.intake import Intake
+from carethread.messaging.outbound import Outbound
+from carethread.messaging.pipeline import Patience, Pipeline
+from carethread.messaging.screens import Screens, load_screens
+from carethread.messaging.types import Channels
 from carethread.messaging.updates import Updates
+from carethread.programs.library import Programs, load_programs
+from carethread.safety.triage import load_triage
 from carethread.storage.database import Database
+from carethread.sweeper import Sweeper
 
 
 def utc_now() -> datetime:
@@ -39,3 +52,78 @@ def core(settings: Settings) -> Core:
     clinics = load_clinics(settings.clinics_dir)
     database = Database(settings.database_url, pool=settings.database_pool)
     return Core(settings, clinics, database, Updates(settings.database_url), Intake(database))
+
+
+def content(settings: Settings, clinics: Clinics) -> ContentStore:
+    """The reviewed words, checked against the facts that every clinic has."""
+    shared = set.intersection(*(set(clinic.facts) for clinic in clinics.values()))
+    return ContentStore(settings.content_dir, facts=sorted(shared))
+
+
+def screens(settings: Settings) -> Screens:
+    return load_screens(settings.content_dir / "safety")
+
+
+def ehrs(settings: Settings, clinics: Clinics) -> dict[str, Ehr]:
+    """One EHR a clinic."""
+    return {
+        clinic.id: Ehr(settings.ehr_url or clinic.ehr_url, zone=clinic.zone, timeout=settings.ehr_timeout)
+        for clinic in clinics.values()
+    }
+
+
+def programs(settings: Settings, clinics: Clinics) -> Programs:
+    return load_programs(settings.programs_dir, clinics)
+
+
+def conversations(parts: Core) -> ConversationParts:
+    """What the custom actions work with."""
+    return ConversationParts(
+        database=parts.database,
+        clinics=parts.clinics,
+        ehrs=ehrs(parts.settings, parts.clinics),
+        programs=programs(parts.settings, parts.clinics),
+        triage=load_triage(parts.settings.content_dir / "safety" / "triage.yml"),
+        content=content(parts.settings, parts.clinics),
+        clock=utc_now,
+    )
+
+
+@dataclass(slots=True)
+class WorkerParts:
+    """What the worker process works with."""
+
+    core: Core
+    engine: Engine
+    pipeline: Pipeline
+    outbound: Outbound
+    sweeper: Sweeper
+    twilio: TwilioChannel
+
+    async def close(self) -> None:
+        await self.engine.close()
+        await self.twilio.close()
+        await self.core.close()
+
+
+def worker(settings: Settings) -> WorkerParts:
+    """The worker's parts; raises `ConfigError` on a bad file."""
+    parts = core(settings)
+    words = content(settings, parts.clinics)
+    engine = Engine(settings.engine_url, settings.engine_token.get_secret_value(), timeout=settings.turn_timeout)
+    patience = Patience(settings.lease_seconds, settings.holding_after, settings.give_up_after)
+    pipeline = Pipeline(parts.database, parts.clinics, words, screens(settings), engine, patience, utc_now)
+    twilio = TwilioChannel(parts.clinics, settings, utc_now, claimed_in(parts.database))
+    channels: dict[str, Channels] = {"web": WebChannel(), "sms": twilio, "whatsapp": twilio}
+    outbound = Outbound(parts.database, parts.clinics, channels, utc_now)
+    sweeper = Sweeper(
+        database=parts.database,
+        clinics=parts.clinics,
+        pipeline=pipeline,
+        outbound=outbound,
+        ehrs=ehrs(settings, parts.clinics),
+        programs=programs(settings, parts.clinics),
+        content=words,
+        clock=utc_now,
+    )
+    return WorkerParts(parts, engine, pipeline, outbound, sweeper, twilio)

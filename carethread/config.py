@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     # Where SMS and WhatsApp messages are sent; the demo points it at the phone simulator.
     twilio_api_url: str = "https://api.twilio.com"
 
+    # Takes the place of every clinic's `ehr_url`: for a demo or a test on other ports.
+    ehr_url: str | None = None
+
     engine_token: SecretStr = SecretStr(DEMO_SECRET)
     session_secret: SecretStr = SecretStr(DEMO_SECRET)
 

@@ -10,7 +10,9 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.response import json
 from sqlalchemy import text
 
+from carethread import console
 from carethread.bootstrap import Core, core, utc_now
+from carethread.channels import twilio, web
 from carethread.config import Settings
 
 App = Sanic[Any, Any]
@@ -22,6 +24,14 @@ def create_app(parts: Core, *, name: str = "carethread-gateway") -> App:
     app.config.REQUEST_MAX_SIZE = 1_000_000
     app.config.FALLBACK_ERROR_FORMAT = "json"
     app.ctx.core = parts
+
+    app.blueprint(twilio.blueprint(parts.intake, parts.clinics, parts.settings, utc_now))
+    app.blueprint(web.blueprint(parts, utc_now))
+    app.blueprint(console.blueprint(parts, utc_now))
+    if parts.settings.env == "demo":
+        from sandbox import portal
+
+        app.blueprint(portal.blueprint(parts))
 
     @app.before_server_start
     async def start(_app: App) -> None:

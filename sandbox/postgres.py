@@ -112,16 +112,19 @@ class EmbeddedPostgres:
         asyncio.run(_ensure_database(self.url(_ADMIN, "postgres"), _DATABASE))
 
     def _run(self, program: str, *args: str, check: bool = True) -> int:
-        demote = (
-            {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": [], "cwd": "/"}
-            if self._user
-            else {}
-        )
+        user = self._user
         done = subprocess.run(
             [str(self._binaries / "bin" / program), *args],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE if check else subprocess.DEVNULL,
-            env={**os.environ, "LC_ALL": "C"}, start_new_session=True, check=False, **demote,
-        )  # fmt: skip
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE if check else subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
+            cwd="/" if user else None,
+            user=user.pw_uid if user else None,
+            group=user.pw_gid if user else None,
+            extra_groups=[] if user else None,
+            start_new_session=True,
+            check=False,
+        )
         if check and done.returncode:
             raise PostgresFailed(f"{program} failed: {(done.stderr or b'').decode(errors='replace')[-500:]}")
         return done.returncode

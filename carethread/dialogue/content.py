@@ -106,13 +106,20 @@ class Content:
         """What a patient may answer to `key`: the quick replies with the other words people use for them."""
         return self.message(key).wordings[language].quick_replies
 
+    def word(self, key: str, language: str) -> str:
+        """A word or phrase that goes into other texts, such as "Yes"."""
+        return self.message(key).wordings[language].text
+
     @staticmethod
     def moment_words(moment: datetime, language: str) -> tuple[str, ...]:
         """The ways a patient writes a time that was offered: in full, the weekday, the date, the hour."""
         locale = _LOCALES[language]
         patterns = ("EEEE", "EEE", "MMMM d", "d 'de' MMMM", "M/d", "h:mm a", "h:mm", "EEEE h:mm a", "ha")
         full = write("datetime", moment, zone=moment.tzinfo, language=language)  # type: ignore[arg-type]
-        return (full, *(format_datetime(moment.replace(tzinfo=None), p, locale=locale).replace("\u202f", " ") for p in patterns))
+        return (
+            full,
+            *(format_datetime(moment.replace(tzinfo=None), p, locale=locale).replace("\u202f", " ") for p in patterns),
+        )
 
     def render(
         self, key: str, parameters: Mapping[str, Any], *, clinic: Clinic, language: str, channel: Channel
@@ -154,13 +161,14 @@ class Content:
             return fixed
         item = self.message(message.parameters[message.buttons_from][1:-1])
         listed = []
-        for number, values in enumerate(parameters[message.buttons_from], start=1):
+        for values in parameters[message.buttons_from]:
             written = _clinic_values(clinic, language) | {
                 name: write(kind, values.get(name) or "", zone=clinic.zone, language=language)
                 for name, kind in item.parameters.items()
                 if not kind.startswith("[")
             }
-            listed.append((_fill(item.wordings[language].button, written), str(number)))
+            title = _fill(item.wordings[language].button, written)
+            listed.append((title, title))
         return tuple(listed) + fixed
 
 
@@ -274,7 +282,7 @@ def _message(key: str, raw: Any, place: str) -> Message:
 def _wording(key: str, raw: Any, place: str) -> Wording:
     if isinstance(raw, str):
         raw = {"text": raw}
-    if not isinstance(raw, dict) or not str(raw.get("text", "")).strip():
+    if not isinstance(raw, dict) or not str(raw.get("text", "")):
         raise ContentError(f"{place}: '{key}' has no text")
     if unknown := set(raw) - _ALLOWED_TEXT:
         raise ContentError(f"{place}: '{key}' has unknown fields: {', '.join(sorted(unknown))}")

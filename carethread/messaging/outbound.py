@@ -31,6 +31,7 @@ log = structlog.get_logger()
 _BACKOFF = (1, 2, 5, 15, 60, 300)  # seconds before the n-th retry; the last one repeats
 _GIVE_UP = timedelta(hours=6)
 _STUCK = timedelta(seconds=30)  # a row `sending` for longer lost its worker
+_UNSETTLED = ("sending", "unknown")
 _MAX_NAP = 2.0  # seconds to wait in place for the sender's turn; longer waits become a later job
 # Said even to a patient who has stopped: the law asks for the confirmation, and an emergency is one.
 _ALWAYS = ("utter_stopped", "utter_safety_emergency", "utter_safety_crisis")
@@ -59,33 +60,39 @@ class Outbound:
                 return
 
     async def reconcile(self, tenant: str, outbox_id: int) -> None:
-        """Settle a send of unknown outcome: found at the provider, or sent again."""
-        clinic = self._clinics[tenant]
+        """Settle a send of unknown outcome: found at the provider, or sent again.
+
+        The row is taken by moving its clock, so that no connection is held while the provider is asked.
+        """
+        clinic, now = self._clinics[tenant], self._clock()
         async with self._database.begin(tenant) as session:
             row = await session.get(Outbox, outbox_id, with_for_update={"skip_locked": True})
-            if row is None or row.state not in ("sending", "unknown"):
+            if row is None or row.state not in _UNSETTLED or (row.not_before or now) > now - _STUCK:
                 return
+            row.not_before = now
             conversation = await session.get_one(Conversation, row.conversation_id)
             message = _message(clinic, conversation, row)
-            try:
-                found = await self._channels[conversation.channel].lookup(message)
-            except SendFailed as error:
-                log.warning("lookup_failed", outbox=outbox_id, error=error.reason)
-                return
+        try:
+            found = await self._channels[message.account.channel].lookup(message)
+        except SendFailed as error:
+            log.warning("lookup_failed", outbox=outbox_id, error=error.reason)
+            return
+        async with self._database.begin(tenant) as session:
+            row = await session.get_one(Outbox, outbox_id, with_for_update=True)
+            if row.state not in _UNSETTLED:
+                return  # a status report settled it meanwhile
             if found:
                 row.state, row.provider_id, row.sent_at = "sent", found.provider_id, self._clock()
-                await announce(session, tenant, conversation.id)
+                await announce(session, tenant, row.conversation_id)
             else:
                 row.state = "queued"
-            await wake(session, Wakeup("outbound", tenant, str(conversation.id)))
+            await wake(session, Wakeup("outbound", tenant, str(row.conversation_id)))
 
     async def stuck(self, tenant: str) -> list[int]:
         """Rows whose send may have been cut short."""
         async with self._database.begin(tenant) as session:
             rows = await session.scalars(
-                select(Outbox.id).where(
-                    Outbox.state.in_(("sending", "unknown")), Outbox.not_before < self._clock() - _STUCK
-                )
+                select(Outbox.id).where(Outbox.state.in_(_UNSETTLED), Outbox.not_before < self._clock() - _STUCK)
             )
             return list(rows)
 
@@ -153,6 +160,8 @@ class Outbound:
             row = await session.get_one(Outbox, message.outbox_id, with_for_update=True)
             row.error = error.reason
             log.warning("send_failed", outbox=row.id, error=error.reason, permanent=error.permanent)
+            if row.state != "sending":
+                return True  # a status report was quicker and knows better
             if error.unknown:
                 row.state = "unknown"
                 return False

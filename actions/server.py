@@ -1,0 +1,58 @@
+"""The actions process: rasa-sdk's webhook for custom actions, and the NLG endpoint that turns keys into words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rasa_sdk.endpoint import create_app
+from rasa_sdk.executor import ActionExecutor
+from sanic import HTTPResponse, Request, Sanic
+from sanic.response import json
+
+from actions.base import use
+from carethread.bootstrap import conversations, core
+from carethread.config import Settings
+from carethread.conversations.context import Parts
+from carethread.dialogue.content import ContentError
+
+
+def application(settings: Settings) -> Sanic[Any, Any]:
+    """The app, listening on nothing yet. Raises `ConfigError` on a bad file."""
+    executor = ActionExecutor()
+    executor.register_package("actions")
+    app: Sanic[Any, Any] = create_app(executor, cors_origins=None)
+    parts = conversations(core(settings))
+
+    @app.before_server_start
+    async def start(_app: Sanic[Any, Any]) -> None:
+        use(parts)
+
+    @app.after_server_stop
+    async def stop(_app: Sanic[Any, Any]) -> None:
+        await parts.database.close()
+
+    @app.post("/nlg")
+    async def nlg(request: Request) -> HTTPResponse:
+        return _words(parts, request.json or {})
+
+    return app
+
+
+def _words(parts: Parts, body: dict[str, Any]) -> HTTPResponse:
+    """Rasa's NLG contract: `{"response", "arguments", "tracker", "channel"}` in, `{"text", "custom"}` out."""
+    key, parameters = str(body.get("response", "")), dict(body.get("arguments") or {})
+    tracker = body.get("tracker") or {}
+    clinic = parts.clinics.get(str(tracker.get("sender_id", "")).split("/")[0]) or next(iter(parts.clinics.values()))
+    language = (tracker.get("slots") or {}).get("language") or clinic.languages[0]
+    try:
+        rendered = parts.content.current.render(key, parameters, clinic=clinic, language=language, channel="web")
+    except ContentError as error:
+        return json({"error": str(error)}, status=404)
+    return json({"text": rendered.text, "custom": {"key": key, "parameters": parameters}})
+
+
+def run(settings: Settings) -> None:
+    """Serve on the private address until SIGTERM."""
+    application(settings).run(
+        host="127.0.0.1", port=settings.actions_port, single_process=True, access_log=False, motd=False, debug=False
+    )

@@ -1,0 +1,171 @@
+"""A check-in: the questionnaire of a program, asked in the conversation, one question at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from carethread.conversations.context import Context
+from carethread.conversations.form import ASIDES, TASKS, Form, Step, leave
+from carethread.programs import runs
+from carethread.questionnaires import Input, Question
+from carethread.questionnaires import Step as Asked
+from carethread.storage.models import QuestionnaireRun
+
+# Question.framing → the content key that puts it so.
+_FRAMING = {
+    "retry": "utter_question_retry",
+    "choices": "utter_question_choices",
+    "which": "utter_question_which",
+    "required": "utter_question_required",
+}
+# Kinds of question that take any words: what is said is the answer unless it clearly is something else.
+_FREE = ("text", "string")
+
+
+class Answers(Step):
+    """One step that stays until the questionnaire is through: each message is an answer to its waiting question."""
+
+    slot = "checkin_answer"
+
+    async def applies(self, ctx: Context) -> bool:
+        run = await self._run(ctx)
+        if run is None:
+            ctx.say("utter_no_checkin")
+            leave(ctx, "done")
+            return False
+        if ctx.patient_id is not None and ctx.patient_id != run.patient_id:
+            await ctx.escalate("checkin", "soon", details={"why": "another person answered the check-in"})
+            ctx.say("utter_checkin_other_person")
+            leave(ctx, "done")
+            return False
+        return True
+
+    async def ask(self, ctx: Context, _attempt: int) -> None:
+        if ctx.get("checkin_asked"):
+            return  # this turn's question was said when its answer was taken
+        run = await self._run(ctx)
+        if run is None:
+            return
+        program, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
+        step = runs.opened(questionnaire, run, language=ctx.language, now=ctx.now)
+        async with ctx.begin() as session:
+            run = await session.merge(run)
+            await runs.keep(session, ctx.clinic, program, questionnaire, run, step, now=ctx.now, inbox_id=_inbox(ctx))
+        if step.question is not None:
+            say_question(ctx, step.question)
+
+    async def read(self, ctx: Context) -> bool:
+        ctx.set("checkin_asked", None)
+        run = await self._run(ctx)
+        if run is None or run.state != "running":
+            return True
+        program, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
+        step = runs.take(questionnaire, run, Input(ctx.text, ctx.language, ctx.message_id, ctx.now))
+        if self._something_else(
+            ctx, questionnaire.item(step.session.current.link_id) if step.session.current else None, step
+        ):
+            return False
+        async with ctx.begin() as session:
+            run = await session.merge(run)
+            progress = await runs.keep(
+                session, ctx.clinic, program, questionnaire, run, step, now=ctx.now, inbox_id=_inbox(ctx)
+            )
+        await self._go_on(ctx, progress)
+        return True
+
+    async def _go_on(self, ctx: Context, progress: runs.Progress) -> None:
+        step = progress.step
+        if step.question is not None and step.status != "postponed":
+            say_question(ctx, step.question)
+            ctx.set("checkin_asked", True)
+            return
+        match step.status:
+            case "postponed":
+                ctx.say("utter_checkin_later")
+                leave(ctx, "done")
+            case "needs-human":
+                await ctx.escalate("checkin", "soon", details={"why": "an answer could not be understood"})
+                ctx.say("utter_checkin_human")
+                leave(ctx, "done")
+            case _:
+                ctx.set(self.slot, True)
+                ctx.set("checkin_alarm", bool(progress.alarms))
+
+    def _something_else(self, ctx: Context, item: Any, step: Asked) -> bool:
+        """Whether the message is a question by the way or another wish, rather than a bad answer."""
+        if item is not None and item.type in _FREE:
+            return False
+        return runs.lost(step) and ctx.intends(*ASIDES, *TASKS, "never_mind", "later", "request_human", least=0.45)
+
+    async def _run(self, ctx: Context) -> QuestionnaireRun | None:
+        async with ctx.begin() as session:
+            return await runs.waiting(session, ctx.conversation.id)
+
+
+class CheckinForm(Form):
+    name = "checkin_form"
+    own_slots = ("checkin_asked", "checkin_alarm", "checkin_run")
+    required = ("checkin_answer",)
+
+    def steps(self) -> tuple[Step, ...]:
+        return (Invitation(), Answers())
+
+    async def submit(self, ctx: Context) -> str | None:
+        ctx.say("utter_checkin_done_alarm" if ctx.get("checkin_alarm") else "utter_checkin_done")
+        return None
+
+
+class Invitation(Step):
+    """Says why we write, before anything is asked. Nothing to answer."""
+
+    slot = "checkin_run"
+
+    async def prefill(self, ctx: Context) -> None:
+        async with ctx.begin() as session:
+            run = await runs.waiting(session, ctx.conversation.id)
+        ctx.set(self.slot, str(run.id) if run else "none")
+        if run is None:
+            ctx.say("utter_no_checkin")
+            leave(ctx, "done")
+        elif run.state == "waiting":
+            ctx.say("utter_checkin_invitation")
+
+    async def ask(self, ctx: Context, attempt: int) -> None:
+        """Never: the slot is set when the form starts."""
+
+    async def read(self, ctx: Context) -> bool:
+        return True
+
+
+def say_question(ctx: Context, question: Question) -> None:
+    """Put a question in the words that its framing asks for."""
+    match question.framing:
+        case "range":
+            ctx.say(
+                "utter_question_range",
+                doubted=question.doubted, low=question.low, high=question.high, text=question.text,
+            )  # fmt: skip
+        case "too_long":
+            ctx.say("utter_question_too_long", text=question.text)
+        case "explain":
+            ctx.say("utter_question_explain", help=question.help, text=question.text)
+        case framing:
+            ctx.say(_FRAMING.get(framing, "utter_question"), **_values(ctx, question))
+
+
+def _values(ctx: Context, question: Question) -> dict[str, Any]:
+    content = ctx.parts.content.current
+    yes_no = {"true": content.word("word_yes", ctx.language), "false": content.word("word_no", ctx.language)}
+    labels = [option.label or yes_no.get(option.key, option.key) for option in question.options]
+    listed = question.kind != "boolean" or question.numbered
+    return {
+        "context": "\n".join(question.context),
+        "text": question.text,
+        "options": [{"number": n, "label": label} for n, label in enumerate(labels, 1)] if listed else [],
+        "buttons": [{"label": label} for label in labels],
+        "progress": f"{question.done}/{question.total}",
+    }
+
+
+def _inbox(ctx: Context) -> int | None:
+    return int(ctx.message_id) if ctx.message_id.isdigit() else None

@@ -1,0 +1,163 @@
+"""Forms: ask for one thing at a time, understand the answer, never lose the way.
+
+A form's steps are asked in order. An answer is read first; what is no answer may be a question by the way (it is
+answered, and the step asked again), a wish to leave (human, never mind, another task), or not understood: asked
+again in other words, then with choices, then a human.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import structlog
+
+from carethread.conversations.context import Context
+
+log = structlog.get_logger()
+
+_TRIES = 3
+
+# Questions by the way, answered inside any form by `utter_<intent>`.
+ASIDES = frozenset(
+    {
+        "faq_hours", "faq_location", "faq_parking", "faq_insurance", "faq_billing", "faq_phone", "faq_records",
+        "faq_first_visit", "ask_capabilities", "bot_challenge", "privacy", "help", "change_language", "small_talk",
+        "ask_dosing", "ask_diagnosis", "ask_test_results", "ask_prognosis", "medication_question", "repeat",
+        "wrong_person",
+    }
+)  # fmt: skip
+# Boundary questions are for a clinician: the answer says so, and a nurse hears of it.
+BOUNDARIES = frozenset({"ask_dosing", "ask_diagnosis", "ask_test_results", "ask_prognosis", "medication_question"})
+
+# Another task that a patient may turn to in the middle of a form.
+TASKS = {
+    "book_appointment": "book_form",
+    "list_appointments": "appointments_form",
+    "confirm_appointment": "confirm_form",
+    "reschedule_appointment": "reschedule_form",
+    "cancel_appointment": "cancel_form",
+    "report_symptom": "symptom_form",
+}
+
+# How sure the classifier must be, at a step that takes any words and at one that has not understood.
+_SURE_ANYWHERE = 0.8
+_SURE_WHEN_LOST = 0.45
+
+
+class Step:
+    """One thing to find out, kept in the Rasa slot `slot`."""
+
+    slot: ClassVar[str]
+    # Takes any words as the answer, so that only a clear wish counts as something else.
+    takes_anything: ClassVar[bool] = False
+
+    async def applies(self, _ctx: Context) -> bool:
+        """Whether this has to be asked at all."""
+        return True
+
+    async def prefill(self, ctx: Context) -> None:
+        """Take what the message that started the form already says."""
+
+    async def ask(self, ctx: Context, attempt: int) -> None:
+        """Say the question; `attempt` counts from 0 and asks for other words."""
+        raise NotImplementedError
+
+    async def read(self, ctx: Context) -> bool:
+        """Set the slot from the message; False when it was no answer."""
+        raise NotImplementedError
+
+
+class Form:
+    """A Rasa form: its steps and what happens when all are known."""
+
+    name: ClassVar[str]
+    verified: ClassVar[bool] = True  # needs the identity gate first
+    own_slots: ClassVar[tuple[str, ...]] = ()
+    # Without these nothing is submitted, whatever Rasa thinks.
+    required: ClassVar[tuple[str, ...]] = ()
+
+    def steps(self) -> tuple[Step, ...]:
+        raise NotImplementedError
+
+    async def submit(self, ctx: Context) -> str | None:
+        """Do it. Returns the name of a form or action to go on with, if any."""
+        raise NotImplementedError
+
+
+def leave(ctx: Context, why: str) -> None:
+    """End the form at the end of this turn; its submit action sees why."""
+    ctx.set("form_exit", why)
+
+
+async def advance(form: Form, gate: tuple[Step, ...], ctx: Context, requested: str | None) -> str | None:
+    """Take one turn in `form`. Returns the slot to ask for next, or None when the form is over."""
+    steps = (*gate, *form.steps()) if form.verified else form.steps()
+    attempt = 0
+    if requested is None:
+        ctx.set("form_state", {})
+        ctx.set("form_exit", None)
+        for step in form.steps():
+            await step.prefill(ctx)
+    elif (asked := next((step for step in steps if step.slot == requested), None)) is not None:
+        attempt = await _answer(form, asked, ctx)
+    if ctx.get("form_exit"):
+        return None
+    for step in steps:
+        if ctx.get(step.slot) is None and await step.applies(ctx):
+            if ctx.get("form_exit"):
+                return None
+            await step.ask(ctx, attempt if step.slot == requested else 0)
+            return step.slot
+    return None
+
+
+async def _answer(form: Form, step: Step, ctx: Context) -> int:
+    """Read the answer to `step`. Returns which attempt at it comes next."""
+    attempts = dict(ctx.get("form_state") or {})
+    so_far = int(attempts.get(step.slot, 0))
+    if ctx.intends("request_human", least=0.6):
+        leave(ctx, "request_human")
+        return so_far
+    threshold = _SURE_ANYWHERE if step.takes_anything else 1.1
+    if _aside(ctx, form, threshold) or ctx.get("form_exit"):
+        return so_far
+    if await step.read(ctx):
+        return 0
+    if ctx.get("form_exit") or _aside(ctx, form, _SURE_WHEN_LOST) or ctx.get("form_exit"):
+        return so_far
+    attempts[step.slot] = so_far + 1
+    ctx.set("form_state", attempts)
+    if so_far + 1 >= _TRIES:
+        leave(ctx, "not_understood")
+    return so_far + 1
+
+
+def _aside(ctx: Context, form: Form, least: float) -> bool:
+    """Answer a question by the way, or leave for what the patient wants instead; True when it was one."""
+    if ctx.intends("never_mind", least=least):
+        leave(ctx, "never_mind")
+    elif ctx.intends("emergency", least=max(least, 0.6)):
+        leave(ctx, "emergency")
+    elif ctx.intends("stop_messages", least=least):
+        leave(ctx, "stop_messages")
+    elif ctx.intends("grief", "complaint", least=max(least, 0.6)):
+        leave(ctx, ctx.intent)
+    elif ctx.intends(*(TASKS), least=max(least, 0.6)) and TASKS[ctx.intent] != form.name:
+        leave(ctx, f"start:{TASKS[ctx.intent]}")
+    elif ctx.intends(*ASIDES, least=least):
+        if ctx.intent != "repeat":
+            ctx.say(f"utter_{ctx.intent}")
+        if ctx.intent in BOUNDARIES:
+            ctx.set("ask_nurse", ctx.intent)
+        return True
+    else:
+        return False
+    return True
+
+
+def clear(form: Form, ctx: Context, gate: tuple[Step, ...]) -> None:
+    """Forget the form's answers, so that the next one starts afresh."""
+    for step in (*gate, *form.steps()):
+        ctx.set(step.slot, None)
+    for slot in (*form.own_slots, "form_state", "form_exit"):
+        ctx.set(slot, None)

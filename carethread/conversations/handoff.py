@@ -1,0 +1,111 @@
+"""To a human, and out: what the assistant does when a conversation is not for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from carethread.conversations.context import Context
+from carethread.messaging.consent import set_consent
+
+
+async def to_human(ctx: Context) -> None:
+    """A person takes it from here; the assistant is silent until handed back."""
+    await ctx.escalate("human_request", "soon", pause="human")
+    ctx.say("utter_human_coming")
+
+
+async def not_understood(ctx: Context) -> None:
+    """Tried and failed: a human, rather than a dead end."""
+    await ctx.escalate("not_understood", "soon", pause="human")
+    ctx.say("utter_human_after_trying")
+
+
+async def emergency(ctx: Context) -> None:
+    """The classifier heard an emergency that no rule names: the same guidance, the same alarm."""
+    await ctx.escalate("emergency", "emergency", pause="emergency", rule="classifier:emergency")
+    ctx.say("utter_safety_emergency")
+
+
+async def stop(ctx: Context) -> None:
+    async with ctx.begin() as session:
+        await set_consent(
+            session, ctx.channel, ctx.conversation.address, "opted_out", now=ctx.now,
+            inbox_id=int(ctx.message_id) if ctx.message_id.isdigit() else None,
+        )  # fmt: skip
+    ctx.say("utter_stopped")
+
+
+async def start(ctx: Context) -> None:
+    async with ctx.begin() as session:
+        await set_consent(
+            session, ctx.channel, ctx.conversation.address, "opted_in", now=ctx.now,
+            inbox_id=int(ctx.message_id) if ctx.message_id.isdigit() else None,
+        )  # fmt: skip
+    ctx.say("utter_started")
+
+
+async def complaint(ctx: Context) -> None:
+    await ctx.escalate("complaint", "soon")
+    ctx.say("utter_complaint")
+
+
+async def grief(ctx: Context) -> None:
+    await ctx.escalate("human_request", "soon", details={"why": "a loss"})
+    ctx.say("utter_grief")
+
+
+async def boundary(ctx: Context) -> None:
+    """A question that only a clinician may answer: say so, and tell one."""
+    await ctx.escalate("clinical_question", "soon", details={"about": ctx.intent})
+    ctx.say(f"utter_{ctx.intent}")
+
+
+async def refill(ctx: Context) -> None:
+    await ctx.escalate("clinical_question", "soon", details={"about": "medication_refill"})
+    ctx.say("utter_medication_refill")
+
+
+async def wrong_person(ctx: Context) -> None:
+    """Somebody else has this number: nothing more is sent to it until the clinic has looked."""
+    await ctx.escalate("identity", "soon", details={"why": "says this is the wrong number"})
+    ctx.say("utter_wrong_person")
+
+
+async def never_mind(ctx: Context) -> None:
+    ctx.say("utter_never_mind")
+
+
+async def locked(_ctx: Context) -> None:
+    """Said already, by the identity gate."""
+
+
+# Why a form was left → what follows. `start:<form>` goes on with that form.
+EXITS: dict[str, Callable[[Context], Awaitable[None]]] = {
+    "request_human": to_human,
+    "not_understood": not_understood,
+    "never_mind": never_mind,
+    "emergency": emergency,
+    "stop_messages": stop,
+    "complaint": complaint,
+    "grief": grief,
+    "locked": locked,
+    "deceased": locked,
+    "done": locked,
+}
+
+# Rasa intents that one action answers, outside any form.
+INTENTS: dict[str, Callable[[Context], Awaitable[None]]] = {
+    "request_human": to_human,
+    "emergency": emergency,
+    "stop_messages": stop,
+    "start_messages": start,
+    "complaint": complaint,
+    "grief": grief,
+    "ask_dosing": boundary,
+    "ask_diagnosis": boundary,
+    "ask_test_results": boundary,
+    "ask_prognosis": boundary,
+    "medication_question": boundary,
+    "medication_refill": refill,
+    "wrong_person": wrong_person,
+}

@@ -1,0 +1,18 @@
+"""“This is Maria Lopez, born 4/12/1968”: verify, and nothing more."""
+
+from __future__ import annotations
+
+from carethread.conversations.context import Context
+from carethread.conversations.form import Form, Step
+
+
+class IdentifyForm(Form):
+    name = "identify_form"
+    verified = True
+
+    def steps(self) -> tuple[Step, ...]:
+        return ()
+
+    async def submit(self, ctx: Context) -> str | None:
+        ctx.say("utter_ask_what_next")
+        return None

@@ -1,0 +1,194 @@
+"""The identity gate: nothing about care is said before the patient is verified on this channel.
+
+A number that the EHR knows needs the date of birth. Anybody else gives name, date of birth and a second fact.
+Three failures lock the channel and tell a human.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from carethread.conversations.context import Context
+from carethread.conversations.form import Step, leave
+from carethread.ehr.identity import Matched, NoMatch, Several, match_identity, tell_apart
+from carethread.ehr.patients import Patient, find_by_name_and_birth_date, find_by_phone, name_matches, words
+from carethread.questionnaires.readings import read_birth_date, read_person_name
+from carethread.storage.models import Conversation
+
+FAILURES = 3
+LOCK = timedelta(hours=24)
+
+
+async def candidates(ctx: Context) -> list[Patient]:
+    """Patients whose phone (or whose guardian's phone) this conversation is with; none on the web."""
+    if ctx.phone_patients is None:
+        ctx.phone_patients = (
+            [] if ctx.channel == "web" else await find_by_phone(ctx.ehr, ctx.conversation.address, today=ctx.now.date())
+        )
+    return ctx.phone_patients
+
+
+def locked(ctx: Context) -> bool:
+    """Whether too many failures closed this channel for now."""
+    at = ctx.conversation.verification_locked_at
+    return at is not None and ctx.now - at < LOCK
+
+
+class _GateStep(Step):
+    async def applies(self, ctx: Context) -> bool:
+        if ctx.patient_id is not None:
+            return False
+        if locked(ctx):
+            ctx.say("utter_identity_locked")
+            leave(ctx, "locked")
+            return False
+        return await self.needed(ctx)
+
+    async def needed(self, ctx: Context) -> bool:
+        raise NotImplementedError
+
+
+class FullName(_GateStep):
+    slot = "full_name"
+
+    async def needed(self, ctx: Context) -> bool:
+        """For a number nobody knows, and where several people on one phone share a date of birth."""
+        return not await candidates(ctx) or ctx.get("birth_date") is not None
+
+    async def ask(self, ctx: Context, attempt: int) -> None:
+        if ctx.get("birth_date") is not None:
+            ctx.say("utter_ask_which_person")
+        else:
+            ctx.say("utter_ask_full_name" if attempt == 0 else "utter_ask_full_name_again")
+
+    async def read(self, ctx: Context) -> bool:
+        dates = read_birth_date(ctx.text, ctx.language, ctx.now.date())
+        if ctx.get("birth_date") is not None and await candidates(ctx):
+            return await self._tell_apart(ctx)
+        name = read_person_name(ctx.text, ctx.language)
+        if name is None or len(words(name.value)) < 2:
+            return False
+        ctx.set("full_name", name.value)
+        if dates:
+            ctx.set("birth_date", [reading.value.isoformat() for reading in dates])
+        return True
+
+    async def _tell_apart(self, ctx: Context) -> bool:
+        """Several on this phone share the date of birth: the first name decides."""
+        said = set(words(ctx.text))
+        fitting = [
+            patient
+            for patient in _born(await candidates(ctx), _dates(ctx))
+            if said & set(words(patient.given)) or name_matches(ctx.text, patient)
+        ]
+        if len(fitting) != 1:
+            await fail(ctx)
+            return True
+        await verify(ctx, fitting[0], "phone+birth_date+name")
+        return True
+
+
+class BirthDate(_GateStep):
+    slot = "birth_date"
+
+    async def needed(self, _ctx: Context) -> bool:
+        return True
+
+    async def ask(self, ctx: Context, attempt: int) -> None:
+        if attempt:
+            ctx.say("utter_ask_birth_date_again")
+        elif len(await candidates(ctx)) > 1:
+            ctx.say("utter_ask_birth_date_shared")
+        else:
+            ctx.say("utter_ask_birth_date")
+
+    async def read(self, ctx: Context) -> bool:
+        dates = read_birth_date(ctx.text, ctx.language, ctx.now.date())
+        if not dates:
+            return False
+        ctx.set("birth_date", [reading.value.isoformat() for reading in dates])
+        if known := await candidates(ctx):
+            match match_identity(known, _dates(ctx)):
+                case Matched(patient):
+                    await verify(ctx, patient, "phone+birth_date")
+                case Several():
+                    pass
+                case NoMatch():
+                    if any(patient.deceased for patient in _born(known, _dates(ctx))):
+                        await ctx.escalate("identity", "soon", details={"why": "the record says this person has died"})
+                        ctx.say("utter_identity_human")
+                        leave(ctx, "deceased")
+                    else:
+                        await fail(ctx)
+        return True
+
+
+class SecondFact(_GateStep):
+    slot = "second_fact"
+
+    async def needed(self, ctx: Context) -> bool:
+        return not await candidates(ctx)
+
+    async def ask(self, ctx: Context, attempt: int) -> None:
+        ctx.say("utter_ask_second_fact" if attempt == 0 else "utter_ask_second_fact_again")
+
+    async def read(self, ctx: Context) -> bool:
+        if not any(char.isdigit() for char in ctx.text):
+            return False
+        found = await find_by_name_and_birth_date(ctx.ehr, ctx.get("full_name"), _dates(ctx))
+        match tell_apart([patient for patient in found if not patient.deceased], ctx.text):
+            case Matched(patient):
+                await verify(ctx, patient, "name+birth_date+fact")
+            case _:
+                await fail(ctx)
+        return True
+
+
+GATE: tuple[Step, ...] = (FullName(), BirthDate(), SecondFact())
+
+
+async def verify(ctx: Context, patient: Patient, how: str) -> None:
+    """The patient is who they say: remembered for this conversation."""
+    async with ctx.begin() as session:
+        conversation = await session.get_one(Conversation, ctx.conversation.id, with_for_update=True)
+        conversation.patient_id = patient.id
+        conversation.verified_at = ctx.now
+        conversation.verified_by = how
+        conversation.verification_failures = 0
+        conversation.verification_locked_at = None
+        ctx.conversation = conversation
+    for slot in ("full_name", "birth_date", "second_fact"):
+        ctx.set(slot, None)
+    ctx.set("verified", True)
+    ctx.say("utter_verified_guardian" if patient.via_guardian else "utter_verified", name=patient.given)
+
+
+async def fail(ctx: Context) -> None:
+    """What was said fits nobody; the third time locks the channel and tells a human."""
+    for slot in ("full_name", "birth_date", "second_fact"):
+        ctx.set(slot, None)
+    first_time = await ctx.once("identity_failed")
+    async with ctx.begin() as session:
+        conversation = await session.get_one(Conversation, ctx.conversation.id, with_for_update=True)
+        if first_time:
+            conversation.verification_failures += 1
+        if conversation.verification_failures >= FAILURES:
+            conversation.verification_locked_at = conversation.verification_locked_at or ctx.now
+        ctx.conversation = conversation
+    if ctx.conversation.verification_locked_at is not None:
+        await ctx.escalate("identity", "soon", details={"why": f"{FAILURES} failed attempts to verify"})
+        ctx.say("utter_identity_locked")
+        leave(ctx, "locked")
+    else:
+        ctx.say("utter_identity_no_match")
+
+
+def _dates(ctx: Context) -> list[date]:
+    return [date.fromisoformat(value) for value in ctx.get("birth_date") or ()]
+
+
+def _born(patients: list[Patient], dates: list[date]) -> list[Patient]:
+    return [patient for patient in patients if patient.birth_date in dates]
+
+
+__all__ = ["GATE", "Several", "candidates", "fail", "locked", "verify"]

@@ -1,0 +1,29 @@
+"""“Say that again”: the last words of the assistant's, once more."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from carethread.conversations.context import Context
+from carethread.messaging.outbox import Say
+from carethread.storage.models import Outbox
+
+
+async def say_again(ctx: Context) -> None:
+    """Repeat what the latest answered message was told; with nothing said yet, say what is possible."""
+    async with ctx.begin() as session:
+        last = await session.scalar(
+            select(Outbox.inbox_id)
+            .where(Outbox.conversation_id == ctx.conversation.id, Outbox.author == "assistant")
+            .order_by(Outbox.id.desc())
+            .limit(1)
+        )
+        rows = (
+            await session.scalars(
+                select(Outbox)
+                .where(Outbox.conversation_id == ctx.conversation.id, Outbox.inbox_id == last)
+                .order_by(Outbox.id)
+            )
+        ).all()
+    again = [Say(row.content_key, row.parameters) for row in rows if row.content_key != "utter_introduction"]
+    ctx.says.extend(again or [Say("utter_ask_capabilities", {})])

@@ -1,0 +1,149 @@
+"""A questionnaire being answered: its session in the ledger, alarms at once, the response to the EHR at the end."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from carethread.clinic import Clinic
+from carethread.ehr import writes
+from carethread.escalation import open_escalation
+from carethread.programs.library import Program, Programs, Rule
+from carethread.questionnaires import (
+    Input,
+    Misunderstood,
+    Questionnaire,
+    Session,
+    Step,
+    answer,
+    resume,
+    start,
+    to_response,
+)
+from carethread.storage.models import Enrolment, QuestionnaireRun, Touchpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands after a message: the step, and the rules that its answers meet."""
+
+    step: Step
+    alarms: tuple[Rule, ...]
+
+
+async def waiting(session: AsyncSession, conversation_id: uuid.UUID) -> QuestionnaireRun | None:
+    """The run that this conversation has to answer next: the one under way, else the oldest that waits."""
+    found = await session.scalars(
+        select(QuestionnaireRun)
+        .where(
+            QuestionnaireRun.conversation_id == conversation_id,
+            QuestionnaireRun.state.in_(("running", "waiting")),
+        )
+        .order_by(QuestionnaireRun.state, QuestionnaireRun.created_at)
+        .limit(1)
+    )
+    return found.first()
+
+
+def questionnaire_of(programs: Programs, run: QuestionnaireRun) -> tuple[Program, Questionnaire]:
+    """The program and the questionnaire of a run; raises `KeyError` when the installation no longer has them."""
+    program = programs[run.program or ""]
+    return program, program.questionnaires[run.questionnaire]
+
+
+def opened(questionnaire: Questionnaire, run: QuestionnaireRun, *, language: str, now: datetime) -> Step:
+    """The first question, or the one where the patient left off."""
+    if run.state == "waiting" or not run.session:
+        return start(questionnaire, language=language, now=now)
+    return resume(questionnaire, Session.from_json(run.session), language=language, now=now)
+
+
+def take(questionnaire: Questionnaire, run: QuestionnaireRun, message: Input) -> Step:
+    """What a message is to the waiting question. Nothing is kept yet."""
+    return answer(questionnaire, Session.from_json(run.session), message)
+
+
+def lost(step: Step) -> bool:
+    """Whether the message was no answer at all, so that it may have been something else."""
+    return any(isinstance(event, Misunderstood) for event in step.events)
+
+
+async def keep(
+    session: AsyncSession,
+    clinic: Clinic,
+    program: Program,
+    questionnaire: Questionnaire,
+    run: QuestionnaireRun,
+    step: Step,
+    *,
+    now: datetime,
+    inbox_id: int | None,
+) -> Progress:
+    """Keep a step with its message in one transaction: session, alarms, and at the end the write to the EHR.
+
+    An alarm is raised by the first answer that meets its rule, not only at the end.
+    """
+    run.session = step.session.to_json()
+    run.last_message_id = step.session.last_message
+    run.state = {"completed": "completed", "needs-human": "stopped"}.get(step.status, "running")
+    response = to_response(
+        questionnaire, step.session, subject=f"Patient/{run.patient_id}", source=f"Patient/{run.patient_id}"
+    )
+    alarms = tuple(program.alarms(response))
+    for rule in alarms:
+        await _alarm(session, clinic, run, rule, response, now=now, inbox_id=inbox_id)
+    if run.state == "completed":
+        await writes.record(
+            session, f"run:{run.id}", writes.CREATE, {"resource": response}, now=now,
+            conversation_id=run.conversation_id,
+        )  # fmt: skip
+    if run.state in ("completed", "stopped"):
+        await _close(session, run, now)
+    return Progress(step, alarms)
+
+
+async def _alarm(
+    session: AsyncSession,
+    clinic: Clinic,
+    run: QuestionnaireRun,
+    rule: Rule,
+    response: Mapping[str, Any],
+    *,
+    now: datetime,
+    inbox_id: int | None,
+) -> None:
+    await open_escalation(
+        session,
+        clinic,
+        conversation_id=run.conversation_id,
+        key=f"run:{run.id}:{rule.id}",
+        severity=rule.severity,
+        reason="checkin",
+        now=now,
+        rule=f"{run.program}:{rule.id}",
+        source=rule.source,
+        details={"why": rule.why, "program": run.program},
+        patient_id=run.patient_id,
+        inbox_id=inbox_id,
+    )
+
+
+async def _close(session: AsyncSession, run: QuestionnaireRun, now: datetime) -> None:
+    if run.touchpoint_id is None:
+        return
+    touchpoint = await session.get_one(Touchpoint, run.touchpoint_id)
+    touchpoint.state, touchpoint.outcome, touchpoint.ended_at = "completed", run.state, now
+    open_steps = await session.scalar(
+        select(Touchpoint.id)
+        .where(Touchpoint.enrolment_id == touchpoint.enrolment_id, Touchpoint.state.in_(("scheduled", "started")))
+        .limit(1)
+    )
+    if open_steps is None:
+        enrolment = await session.get_one(Enrolment, touchpoint.enrolment_id)
+        enrolment.state, enrolment.ended_at = "completed", now

@@ -1,0 +1,137 @@
+"""What programs do when it is due: an event into the patient's conversation, at a decent hour, one at a time."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from carethread.clinic import Clinic
+from carethread.ehr import patients
+from carethread.ehr.client import Ehr
+from carethread.ehr.patients import Patient
+from carethread.messaging.consent import opted_out
+from carethread.messaging.intake import conversation_of, receive
+from carethread.messaging.types import InboundMessage
+from carethread.programs.library import Programs, TouchpointPlan
+from carethread.programs.quiet import next_allowed
+from carethread.storage.database import Database
+from carethread.storage.models import Conversation, Enrolment, QuestionnaireRun, Touchpoint
+
+log = structlog.get_logger()
+
+# A conversation that the patient is in the middle of is not interrupted.
+_TALKING = timedelta(minutes=10)
+_LATER = timedelta(minutes=15)
+_BATCH = 50
+# The Rasa intent of a check-in that is due.
+EVENT = "EXTERNAL_checkin_due"
+
+
+async def start_due(database: Database, ehr: Ehr, clinic: Clinic, programs: Programs, *, now: datetime) -> int:
+    """Start every touchpoint that is due; returns how many were. Workers that do this at once share the rows."""
+    started = 0
+    async with database.begin(clinic.id) as session:
+        ids = (
+            await session.scalars(
+                select(Touchpoint.id)
+                .where(Touchpoint.state == "scheduled", Touchpoint.due_at <= now)
+                .order_by(Touchpoint.due_at)
+                .limit(_BATCH)
+            )
+        ).all()
+    for touchpoint_id in ids:
+        async with database.begin(clinic.id) as session:
+            touchpoint = await session.get(Touchpoint, touchpoint_id, with_for_update={"skip_locked": True})
+            if touchpoint is None or touchpoint.state != "scheduled":
+                continue
+            enrolment = await session.get_one(Enrolment, touchpoint.enrolment_id)
+            plan = programs[enrolment.program].touchpoint(touchpoint.step)
+            if (later := next_allowed(now.astimezone(clinic.zone), clinic.quiet_hours)) > now:
+                touchpoint.due_at = later
+                continue
+            patient = await patients.get(ehr, enrolment.patient_id)
+            why_not = _why_not(patient, touchpoint, plan, now)
+            if why_not or patient is None:
+                _skip(touchpoint, why_not or "gone", now)
+                continue
+            started += await _start(session, clinic, touchpoint, enrolment, plan, patient, now)
+    return started
+
+
+def _why_not(patient: Patient | None, touchpoint: Touchpoint, plan: TouchpointPlan, now: datetime) -> str | None:
+    """Why this must not go out at all."""
+    if patient is None or not patient.active:
+        return "no active record"
+    if patient.deceased:
+        return "deceased"
+    if not patient.phones:
+        return "no phone"
+    if now - touchpoint.due_at > plan.expires:
+        return "expired"
+    return None
+
+
+def _skip(touchpoint: Touchpoint, why: str, now: datetime) -> None:
+    touchpoint.state, touchpoint.outcome, touchpoint.ended_at = "skipped", why, now
+    log.info("touchpoint_skipped", touchpoint=str(touchpoint.id), why=why)
+
+
+async def _start(
+    session: AsyncSession,
+    clinic: Clinic,
+    touchpoint: Touchpoint,
+    enrolment: Enrolment,
+    plan: TouchpointPlan,
+    patient: Patient,
+    now: datetime,
+) -> bool:
+    """Put the check-in into the patient's conversation, unless now is not the moment."""
+    account = clinic.first_account("sms")
+    if account is None:
+        _skip(touchpoint, "the clinic has no SMS number", now)
+        return False
+    address = patient.phones[0]
+    if await opted_out(session, "sms", address):
+        _skip(touchpoint, "the patient has said stop", now)
+        return False
+    conversation = await conversation_of(session, clinic, "sms", account.address, address)
+    if await _busy(session, conversation, now):
+        touchpoint.due_at = now + _LATER
+        return False
+    if conversation.last_inbound_at is None and patient.language in clinic.languages:
+        conversation.language = str(patient.language)
+    run = QuestionnaireRun(
+        id=uuid.uuid4(),
+        conversation_id=conversation.id,
+        touchpoint_id=touchpoint.id,
+        program=enrolment.program,
+        patient_id=patient.id,
+        questionnaire=plan.questionnaire,
+    )
+    session.add(run)
+    await session.flush()
+    message = InboundMessage(
+        "sms", account.address, address, f"touchpoint-{touchpoint.id}", kind="event",
+        event={"name": EVENT, "run": str(run.id)},
+    )  # fmt: skip
+    await receive(session, clinic, message)
+    touchpoint.state, touchpoint.started_at, touchpoint.conversation_id = "started", now, conversation.id
+    return True
+
+
+async def _busy(session: AsyncSession, conversation: Conversation, now: datetime) -> bool:
+    if conversation.owner != "assistant":
+        return True
+    if conversation.last_inbound_at and now - conversation.last_inbound_at < _TALKING:
+        return True
+    open_run = await session.scalar(
+        select(QuestionnaireRun.id).where(
+            QuestionnaireRun.conversation_id == conversation.id,
+            QuestionnaireRun.state.in_(("waiting", "running")),
+        )
+    )
+    return open_run is not None
