@@ -16,6 +16,7 @@ from carethread.questionnaires.readings import (
     read_number,
     read_quantity,
     read_yes_no,
+    says_nothing,
 )
 from carethread.questionnaires.values import Amount, Value, compare
 
@@ -139,7 +140,7 @@ def _boolean(text: str, language: str, *, numbered: bool) -> Outcome:
     if numbered and text.strip().rstrip(".)") in ("1", "2"):
         return Taken((Value("Boolean", text.strip().startswith("1")),), "number", 0.95)
     reading = read_yes_no(text, language)
-    if reading is None or not reading.sure:
+    if reading is None or not reading.sure or reading.how == "synonym":  # "ok" agrees, it does not state a fact
         return NotUnderstood()
     return _taken(Value("Boolean", reading.value), reading)
 
@@ -168,12 +169,11 @@ def _choice(item: Item, text: str, language: str, between: Sequence[str], *, num
 
 
 def _text(item: Item, text: str, language: str, *, again: bool) -> Outcome:
+    if not item.required and says_nothing(text, language):
+        return NothingToSay()
     spoken = read_yes_no(text, language)
-    if spoken is not None and spoken.confidence >= 0.8 and not spoken.rest:
-        if not spoken.value and not item.required:
-            return NothingToSay()
-        if spoken.value and not again:  # "yes" to "anything else?": go on and say it
-            return NotUnderstood()
+    if spoken is not None and spoken.value and spoken.sure and not spoken.rest and not again:
+        return NotUnderstood()  # "yes" to "anything else?": go on and say it
     words = text.strip()
     if item.max_length is not None and len(words) > item.max_length:
         if not again:

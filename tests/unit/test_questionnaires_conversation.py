@@ -177,6 +177,20 @@ def test_an_optional_question_that_is_not_understood_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["no", "no thanks", "nothing else", "thank you", "im good", "ok", "not right now", "todo bien", "gracias"]
+)
+def test_politeness_is_no_answer_to_an_open_question(text: str) -> None:
+    (_, last) = talk(make(MORE), [text], language="es" if text in ("todo bien", "gracias") else "en")
+    assert last.events == (Skipped("more", "nothing", "m1"), Completed())
+
+
+def test_ok_is_no_answer_to_a_question_of_fact() -> None:
+    (_, last) = talk(CHECKIN, ["ok"], step=talk(CHECKIN, ["better", "3"])[-1])
+    assert last.question is not None
+    assert (last.question.link_id, last.question.framing) == ("new", "retry")
+
+
+@pytest.mark.parametrize(
     ("required", "text", "event"),
     [
         (False, "skip", Skipped("a", "skip", "m1")),

@@ -5,7 +5,7 @@ from carethread.questionnaires.readings.control import Control, read_control, re
 from carethread.questionnaires.readings.dates import read_birth_date, read_date
 from carethread.questionnaires.readings.names import read_person_name
 from carethread.questionnaires.readings.numbers import Scale, read_number
-from carethread.questionnaires.readings.polarity import read_yes_no, takes_back
+from carethread.questionnaires.readings.polarity import read_yes_no, says_nothing, takes_back
 from carethread.questionnaires.readings.quantities import Quantity, read_quantity
 from carethread.questionnaires.readings.reading import SURE, How, Reading
 from carethread.questionnaires.readings.severity import Severity, read_severity
@@ -33,5 +33,6 @@ __all__ = [
     "read_severity",
     "read_since",
     "read_yes_no",
+    "says_nothing",
     "takes_back",
 ]

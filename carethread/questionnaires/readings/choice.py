@@ -8,7 +8,7 @@ from functools import lru_cache
 from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
 
-from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon
+from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon, load_table
 from carethread.questionnaires.readings.polarity import read_yes_no
 from carethread.questionnaires.readings.reading import SURE, How, Reading
 from carethread.questionnaires.readings.text import plain
@@ -18,6 +18,7 @@ _STRANGER = 0.35  # how much a word that no option holds speaks against all of t
 _MARGIN = 0.15  # options closer than this to the best are asked about
 _ALIKE = 88  # percent of equal letters from which a whole text counts as a mistyped label
 _NOON = 12 * 60
+_REACH = 3  # words over which a "not" reaches forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,19 +193,17 @@ def _by_words(line: Line, options: Sequence[Option], language: str) -> Choice:
     if held:
         return _decide([_reading(line, option, 0.92, "exact") for option in held])
     scores = _scores(line, options, language)
-    for place, option in enumerate(options):
-        for label in (option.label, *option.synonyms):
-            alike = fuzz.ratio(written, plain(label))
-            if alike >= _ALIKE:
-                scores[place] = max(scores[place], alike / 100)
-    negated = any(sym.kind == "NOT" for sym in line.syms) and not any(
-        "NOT" in _kinds(option.label, language) for option in options
-    )
+    negated = any(sym.kind == "NOT" for sym in line.syms)
     only_number = all(
         sym.kind in ("STOP", "P", "THE") or (sym.kind == "NUM" and not _clock_before(line, sym)) for sym in line.syms
     )
     if negated or only_number:  # "not better"; a bare number past the end of the list
         scores = [min(score, 0.6) for score in scores]
+    for place, option in enumerate(options):
+        for label in (option.label, *option.synonyms):
+            alike = fuzz.ratio(written, plain(label))
+            if alike >= _ALIKE:
+                scores[place] = max(scores[place], alike / 100)
     best = max(scores)
     if best < 0.5:
         return Choice()
@@ -231,11 +230,7 @@ def _held(written: str, options: Sequence[Option]) -> list[Option]:
         hits = [label for label in labels if len(label) > 2 and not label.isdigit() and f" {label} " in padded]
         if hits:
             found.append((max(hits, key=len), option))
-    kept = [
-        (label, option)
-        for label, option in found
-        if not re.search(rf"\b(not|no|except|menos|excepto) {label}\b", written)
-    ]
+    kept = [(label, option) for label, option in found if not _negated(written, label)]
     return [
         option
         for label, option in kept
@@ -243,9 +238,25 @@ def _held(written: str, options: Sequence[Option]) -> list[Option]:
     ]
 
 
+def _negated(written: str, label: str) -> bool:
+    """Whether a "not" stands shortly before a label: "not much better", "no está roja"."""
+    table = load_table("choice")
+    before = f" {written} ".partition(f" {label} ")[0].split()
+    for word in reversed(before[-_REACH:]):
+        if word in table["clauses"]:
+            return False
+        if word in table["negators"]:
+            return True
+    return False
+
+
 def _scores(line: Line, options: Sequence[Option], language: str) -> list[float]:
+    # A synonym of several words counts only as a whole: "not any better" must not lend its "better".
     holdings = [
-        frozenset().union(*(_features(label, language) for label in (option.label, *option.synonyms)))
+        frozenset().union(
+            _features(option.label, language),
+            *(_features(synonym, language) for synonym in option.synonyms if len(synonym.split()) == 1),
+        )
         for option in options
     ]
     points = [0.0] * len(options)
@@ -270,8 +281,8 @@ def _strength(spoken: str, holding: frozenset[str]) -> float:
     if not spoken.isalpha() or len(spoken) < 4:
         return 0.0
     for held in holding:
-        if held.isalpha() and (held.startswith(spoken) or (len(held) >= 4 and spoken.startswith(held))):
-            return 0.95 if abs(len(held) - len(spoken)) <= 3 or len(spoken) >= 5 else 0.85
+        if held.isalpha() and (_begins(spoken, held) or _begins(held, spoken)):
+            return 0.9
         shared = _shared_beginning(held, spoken)
         if shared >= 6 and shared >= 0.7 * max(len(held), len(spoken)):  # dermatologist, dermatology
             return 0.9
@@ -282,6 +293,11 @@ def _strength(spoken: str, holding: frozenset[str]) -> float:
     ):
         return 0.9
     return 0.0
+
+
+def _begins(short: str, long: str) -> bool:
+    """ "cardio" begins "cardiology" and "day" "days"; "weak" is not "weaker"."""
+    return len(short) >= 4 and long.startswith(short) and (len(long) - len(short) > 2 or long[len(short) :] in "s es")
 
 
 def _shared_beginning(one: str, other: str) -> int:
@@ -324,7 +340,7 @@ def _spoken_features(line: Line, *, label: bool = False) -> list[set[str]]:
             found.append({f"~{line.text[sym.start : sym.end].lower()}"})
         elif sym.kind == "W" and len(sym.value) > 1:
             found.append({sym.value})
-        elif sym.kind in ("NONE", "ANY", "ALL", "HALF", "FEW", "NOT"):
+        elif sym.kind in ("NONE", "ANY", "ALL", "HALF", "FEW"):
             found.append({f"{sym.kind}:{sym.value}"})
     return found
 

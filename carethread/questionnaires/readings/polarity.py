@@ -1,17 +1,22 @@
 """Yes and no in the words people use for them: "nah im good", "sí pero solo de noche", "kinda"."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon, load_table
-from carethread.questionnaires.readings.reading import Reading
+from carethread.questionnaires.readings.reading import How, Reading
 
 _STRONG = 85  # percent; two strong opposite words contradict each other
-_OPENERS = ("80", "45")  # "ok", "bueno", "a little": a plain yes or no right after them counts instead
+_PLAIN = 95  # percent; "yes", "no" and what means nothing else
+_LITTLE = "45"  # "a little", "un poco": a plain yes or no right after it counts instead
+_POLAR = ("YES", "NO", "AGREE")
 _FAR = 3  # words before the first yes or no from which it is hardly the answer any more
 
 
 def read_yes_no(text: str, language: str) -> Reading[bool] | None:
     """Yes (True) or no (False), with what was said besides in `rest`; None where neither is said.
+
+    "ok", "sounds good" and the like agree to something rather than state a fact: they are read as `synonym`.
 
     >>> read_yes_no("yes but only at night", "en").rest
     'but only at night'
@@ -21,24 +26,33 @@ def read_yes_no(text: str, language: str) -> Reading[bool] | None:
     if fixed is not None:
         return fixed
     spoken = [(index, sym) for index, sym in enumerate(line.syms) if sym.kind not in ("P", "FILL")]
-    place = next((at for at, (_, sym) in enumerate(spoken) if sym.kind in ("YES", "NO")), None)
+    place = next((at for at, (_, sym) in enumerate(spoken) if sym.kind in _POLAR), None)
     if place is None or any(sym.kind == "BUT" for _, sym in spoken[:place]):
         return None
     index, sym = spoken[place]
-    if sym.kind == "YES" and sym.value in _OPENERS and place + 1 < len(spoken):
+    if (sym.kind == "AGREE" or sym.value == _LITTLE) and place + 1 < len(spoken):
         follower = spoken[place + 1]
-        if follower[1].kind in ("YES", "NO"):
+        if follower[1].kind in _POLAR:
             index, sym = follower  # "ok no", "a little yes", "bueno, no": the plain word counts
     percent = _strength(line, index, language)
     if place:
         concluding = place + 1 == len(spoken) and index > 0 and line.syms[index - 1].kind in ("P", "FILL")
-        near = (place <= _FAR or concluding) and percent >= _STRONG  # "… so yes", "fever? no"
+        near = (place <= _FAR or concluding) and percent >= _PLAIN  # "… so yes", "fever? no"
         percent *= 0.85 if near else 0.65
     if _contradicted(line.syms[index + 1 :], sym):
         percent = min(percent, 40)
+    if any(other.kind == "UNSURE" for other in line.syms):
+        percent = min(percent, 60)
     if not sym.exact:
         percent *= 0.9
-    return Reading(sym.kind == "YES", percent / 100, (sym.start, sym.end), "polarity", _rest(line, index))
+    how: How = "synonym" if sym.kind == "AGREE" else "polarity"
+    return Reading(sym.kind != "NO", percent / 100, (sym.start, sym.end), how, _rest(line, index))
+
+
+def says_nothing(text: str, language: str) -> bool:
+    """Whether a text only declines or thanks: "no thanks", "im good", "ok", "gracias"."""
+    kinds = {sym.kind for sym in lexicon(language, "polarity").scan(text).syms} - {"P"}
+    return bool(kinds) and kinds <= {"NO", "AGREE", "FILL"}
 
 
 def takes_back(rest: str, language: str) -> bool:
@@ -57,7 +71,7 @@ def _after_correction(line: Line, language: str) -> Reading[bool] | None:
     if reading is None or not reading.sure:
         return None
     first, last = reading.span
-    return Reading(reading.value, min(reading.confidence, 0.9), (first + start, last + start), "polarity", reading.rest)
+    return replace(reading, confidence=min(reading.confidence, 0.9), span=(first + start, last + start))
 
 
 def _strength(line: Line, index: int, language: str) -> float:
@@ -87,6 +101,6 @@ def _contradicted(after: tuple[Sym, ...], sym: Sym) -> bool:
 def _rest(line: Line, index: int) -> str:
     """What was said after the yes or no, unless it is only politeness."""
     after = line.syms[index + 1 :]
-    if all(sym.kind in ("P", "FILL", "YES", "NO") for sym in after):
+    if all(sym.kind in ("P", "FILL", *_POLAR) for sym in after):
         return ""
     return line.text[line.syms[index].end :].strip(" ,.;:!-\n\t")

@@ -84,7 +84,12 @@ def plain(text: str) -> str:
 
 
 def shortened(word: str) -> tuple[str, ...]:
-    """A word typed with feeling, in its likely spellings: "nooooo" → "no", "noo"; "gooood" → "god", "good"."""
-    if not re.search(r"(.)\1\1", word):
+    """A word typed with feeling, in its likely spellings: "nooooo" → "no", "noo"; "yeahh" → "yeah"."""
+    if not re.search(r"(.)\1\1|..(.)\2$", word):
         return ()
-    return re.sub(r"(.)\1{2,}", r"\1", word), re.sub(r"(.)\1{2,}", r"\1\1", word)
+    return (
+        re.sub(r"(.)\1{2,}", r"\1", word),
+        re.sub(r"(.)\1{2,}", r"\1\1", word),
+        re.sub(r"(.)\1+$", r"\1", word),
+        re.sub(r"(.)\1+", r"\1", word),
+    )
