@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
-from web_gateway import ACCOUNT, Gateway, Ledger
 
 from carethread.storage.database import Database
 from carethread.storage.models import Conversation
 from carethread.storage.security import APP_ROLE
 from sandbox.postgres import EmbeddedPostgres
+from tests.web_gateway import ACCOUNT, Gateway, Ledger
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
@@ -784,6 +784,9 @@ class TestAccessibility:
         for thing in (patient.button("Yes"), patient.field, patient.button("Send"), patient.button("Close the chat")):
             await thing.scroll_into_view_if_needed()
             await expect(thing).to_be_in_viewport(ratio=0.9)
+        await patient.said("One more")
+        await patient.say("The newest")
+        await expect(patient.bubble("The newest")).to_be_in_viewport(ratio=0.9)
         panel = patient.chat.locator("dialog")
         assert await panel.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
         assert await patient.log.evaluate("e => e.scrollWidth - e.clientWidth") <= 0

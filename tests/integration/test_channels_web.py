@@ -15,13 +15,13 @@ from typing import Any
 import aiohttp
 import pytest
 from sqlalchemy import update
-from web_gateway import ACCOUNT, TENANT, Gateway, Ledger
 
 from carethread.storage.announce import announce
 from carethread.storage.database import Database
 from carethread.storage.models import Inbox, Outbox
 from carethread.storage.security import APP_ROLE
 from sandbox.postgres import EmbeddedPostgres
+from tests.web_gateway import ACCOUNT, TENANT, Gateway, Ledger
 
 pytestmark = pytest.mark.server
 SITE = "https://portal.example.org"

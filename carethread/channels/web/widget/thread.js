@@ -266,7 +266,7 @@ class Thread {
 
   /** In a very low window the whole panel scrolls, not the conversation in it. */
   get scroller() {
-    return this.low.matches ? this.log.parentNode : this.log;
+    return (this.low.matches && this.log.closest('dialog')) || this.log;
   }
 
   /** Keep the newest in sight, unless the patient reads elsewhere. */
