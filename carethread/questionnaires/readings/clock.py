@@ -6,6 +6,7 @@ A CLOCK's value is minutes since midnight; a question mark behind it says that t
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from carethread.questionnaires.readings.lexicon import Hit, Line, Sym, rule
@@ -20,6 +21,7 @@ _Minutes = Callable[[str], int | None]
 
 def with_clocks(line: Line) -> Line:
     """The line with its times of day as CLOCK symbols; needs the tables numbers, calendar and when."""
+    line = line.rewrite(rule("NUM=t A"), partial(_short_am, line))
     for pattern, minutes in _CLOCKS:
         line = line.rewrite(pattern, partial(_clock, minutes))
     for pattern in _BARE:
@@ -67,6 +69,9 @@ _CLOCKS: tuple[tuple["re.Pattern[str]", _Minutes], ...] = (
     (rule("TIME|NUM=t PM|AM=h"), _plain),
     (rule("TIME|NUM=t OCLOCK"), _plain),
     (rule("TIME=t"), _plain),
+    (rule("AT? NUM=t NUM:15"), _shifted(15)),
+    (rule("AT? NUM=t NUM:30"), _shifted(30)),
+    (rule("AT? NUM=t NUM:45"), _shifted(45)),
 )
 
 # A bare number is a time behind these, unless a unit, a month or a date follows.
@@ -74,6 +79,12 @@ _BARE = tuple(
     rule(source) for source in ("AT|AFTER|BEFORE|BETWEEN NUM=t", "CLOCK TO|AND|OR AT? NUM=t", "NUM=t TO AT? CLOCK")
 )
 _NOT_A_TIME = ("UNIT", "MONTH", "W")
+
+
+def _short_am(line: Line, hit: Hit) -> tuple[Sym, ...] | None:
+    """ "10a" is ten in the morning; "10 a ..." is not."""
+    number, letter = line.syms[hit.first : hit.last]
+    return (number, replace(letter, kind="AM", value="am")) if number.end == letter.start else None
 
 
 def _clock(minutes: _Minutes, hit: Hit) -> tuple[Sym, ...] | None:

@@ -144,7 +144,8 @@ def _one(day: date | None) -> Span | None:
 
 
 def _number(hit: Hit, name: str) -> int:
-    said = hit.values.get(name) or ""
+    """A captured number; one where none was said ("week from tomorrow"), far out of bounds where it is none."""
+    said = hit.values.get(name) or "1"
     return int(said) if re.fullmatch(r"-?\d{1,6}", said) else 1 if said == "1" else -999_999
 
 
@@ -243,6 +244,53 @@ def _week_after_next(ahead: _Ahead, hit: Hit, line: Line) -> Span:
 
 def _amount(ahead: _Ahead, hit: Hit, line: Line) -> Span | None:
     return ahead.in_units(_number(hit, "n"), hit.values["u"] or "")
+
+
+def _few(ahead: _Ahead, hit: Hit, line: Line) -> Span | None:
+    """ "in a few days": about then."""
+    days = ahead.in_units(_number(hit, "n"), hit.values["u"] or "")
+    if days is None or hit.values["u"] != "day":
+        return days
+    return Span(days.first - timedelta(days=1), days.last + timedelta(days=2), days.first)
+
+
+def _few_from_now(ahead: _Ahead, hit: Hit, line: Line) -> Span | None:
+    return _few(_Ahead(ahead.today + timedelta(days=int(hit.values["f"] or 0)), ahead.language), hit, line)
+
+
+def _rest_of(ahead: _Ahead, hit: Hit, line: Line) -> Span | None:
+    """ "within the month": what is left of it."""
+    return _week_or_month(ahead, hit, line)
+
+
+def _weekdays_ahead(ahead: _Ahead, hit: Hit, line: Line) -> Span | None:
+    """ "two Tuesdays from now" is the second one to come."""
+    if not 1 <= _number(hit, "n") <= 52:
+        return None
+    return _one(ahead.weekday(_number(hit, "w")) + timedelta(weeks=_number(hit, "n") - 1))
+
+
+def _week_of_month(ahead: _Ahead, hit: Hit, line: Line) -> Span | None:
+    """ "the first week of April" are its days 1 to 7; "the last week" its last seven."""
+    if hit.values.get("m"):
+        whole = _month(ahead, hit, line)
+    else:
+        whole = ahead.month((ahead.today.replace(day=1) + timedelta(days=31)).replace(day=1))
+    if whole is None:
+        return None
+    first = whole.last.replace(day=1)
+    if hit.values["o"] == "last":
+        return Span(whole.last - timedelta(days=6), whole.last)
+    which = _number(hit, "o")
+    if not 1 <= which <= 5:
+        return None
+    begins = first + timedelta(days=7 * (which - 1))
+    return Span(begins, min(begins + timedelta(days=6), whole.last)) if begins <= whole.last else None
+
+
+def _edge_of_this_week(ahead: _Ahead, hit: Hit, line: Line) -> Span | None:
+    week = ahead.week(0)
+    return _third(week, hit.values["e"] or "") if (week.last - week.first).days >= 2 else week
 
 
 def _whole_amount(ahead: _Ahead, hit: Hit, line: Line) -> Span | None:
@@ -345,6 +393,12 @@ _RULES: tuple[tuple["re.Pattern[str]", _Resolver], ...] = tuple(
         ("EL? NEXT=n UNIT=u", _week_or_month),
         ("A|NUM|FEW=n UNIT=u BETWEEN WD=w", _after_weekday),
         ("A|NUM|FEW=n UNIT=u BETWEEN DATE=d", _after_weekday),
+        ("UNIT=u BETWEEN WD=w", _after_weekday),
+        ("UNIT=u BETWEEN DATE=d", _after_weekday),
+        ("NUM=n WD|WDS=w FROMNOW", _weekdays_ahead),
+        ("ORD=o UNIT:week MONTH=m", _week_of_month),
+        ("LAST=o UNIT:week MONTH=m", _week_of_month),
+        ("ORD|LAST=o UNIT:week EL? NEXT=n UNIT:month", _week_of_month),
         ("WD=w EIGHT=e", _after_weekday),
         ("DATE=d EIGHT=e", _after_weekday),
         ("EL? NEXT=n WD=w", _next_weekday),
@@ -361,16 +415,21 @@ _RULES: tuple[tuple["re.Pattern[str]", _Resolver], ...] = tuple(
         ("EL? NEXT=n WEEKEND", _weekend),
         ("EL? WEEKEND NEXT=n", _weekend),
         ("THIS WEEKEND", _weekend),
-        ("A|NUM|FEW=n UNIT=u FROMNOW=f", _from_now),
-        ("WITHIN NUM|FEW=n UNIT=u", _within),
-        ("IN A|NUM|FEW=n UNIT=u", _amount),
+        ("A? FEW=n UNIT=u FROMNOW=f", _few_from_now),
+        ("A|NUM=n UNIT=u FROMNOW=f", _from_now),
+        ("UNIT=u FROMNOW=f", _from_now),
+        ("WITHIN FEW? A|NUM|FEW=n UNIT=u", _within),
+        ("WITHIN UNIT=u", _rest_of),
+        ("IN FEW=n UNIT=u", _few),
+        ("IN FEW? A|NUM=n UNIT=u", _amount),
         ("A|NUM|FEW=n UNIT=u", _whole_amount),
         ("IN|NEXT=n MONTH=m", _month),
         ("MONTH=m NEXT=n", _month),
         ("MONTH=m", _month),
         ("UNIT:week DATE=d", _week_of),
         ("EIGHT=e", _in_eight),
-        ("EDGE=e EL? UNIT:month", _edge_of_this_month),
+        ("EDGE=e EL? THIS? UNIT:month", _edge_of_this_month),
+        ("EDGE=e EL? THIS? UNIT:week", _edge_of_this_week),
         ("EDGE|PART=e RANGE=r", _edge),
         ("RANGE=r EDGE=e", _edge),
     )
@@ -387,7 +446,9 @@ def _without_weak_words(line: Line) -> Line:
         lone = len([other for other in line.syms if other.kind != "END"]) == 1 and written not in ("may", "mar", "set")
         weak = sym.kind in ("WD", "MONTH") and written in _WEAK_WORDS and not lone
         if weak and sym.kind == "MONTH":
-            weak = not (before in ("IN", "NEXT", "THIS", "EDGE", "NUM", "ORD") or after in ("NUM", "ORD"))
+            weak = not (
+                before in ("IN", "NEXT", "THIS", "LAST", "EDGE", "UNIT", "NUM", "ORD") or after in ("NUM", "ORD")
+            )
         elif weak:
             weak = not (before in _HEADS or before in ("WD", "DAY", "DATE")) or after not in (*_TAILS, "WD", "DAY", "W")
         kept.append(Sym("W", sym.value, sym.start, sym.end) if weak else sym)

@@ -138,7 +138,7 @@ class Lexicon:
         for name in names:
             table = load_table(name)
             blocked |= {_split(phrase) for phrase in table.get("not_in", {}).get(self.language, [])}
-            self._suffixes |= frozenset(table.get("ordinal_suffixes", []))
+            self._suffixes |= frozenset(table.get("ordinal_suffixes", {}).get(self.language, []))
         own: set[tuple[str, ...]] = set()
         for language_read in (other, self.language):
             for name in names:
