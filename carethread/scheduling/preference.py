@@ -63,6 +63,8 @@ class TimePreference:
 
     def matches(self, start: datetime) -> bool:
         """Whether a visit starting then is what the patient asked for."""
+        if self.alternatives:
+            return any(one.matches(start) for one in self.alternatives)
         local = start.astimezone(self.zone)
         return (
             start >= self.said_at

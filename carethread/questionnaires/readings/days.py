@@ -17,6 +17,7 @@ from carethread.questionnaires.readings.text import fold
 _WEAK_WORDS = {"sat", "sun", "wed", "may", "mar", "march", "mon", "dom", "set", "sep"}  # also everyday words
 _HEADS = {"P", "THIS", "NEXT", "OR", "AND", "AT", "NOT", "AFTER", "BEFORE", "BETWEEN", "TO", "ONLY", "IN", "EDGE", "EL"}
 _TAILS = {"NUM", "ORD", "CLOCK", "PART", "AM", "PM", "AT", "OR", "AND", "TO", "P", "AFTER", "BEFORE", "NEXT", "END"}
+_BEFORE_A_MONTH = {"IN", "NEXT", "THIS", "LAST", "EDGE", "UNIT", "NUM", "ORD"}
 _NOT_BEHIND_A_DAY = {"one", "option", "choice", "opcion", "/"}
 _UNIT_DAYS = {"day": 1, "week": 7, "fortnight": 14}
 
