@@ -110,21 +110,16 @@ class Session:
 
 
 def _given_json(given: Given) -> dict[str, Any]:
-    return {
-        "link_id": given.link_id,
-        "values": [value.as_fhir() for value in given.values],
-        "message_id": given.message_id,
-        "at": given.at.isoformat(),
-        "how": given.how,
-        "confidence": given.confidence,
-        "said": given.said,
-        "rest": given.rest,
-        "skipped": given.skipped,
-    }
+    """What differs from the defaults: a long form has hundreds of these."""
+    raw: dict[str, Any] = {"link_id": given.link_id, "message_id": given.message_id, "at": given.at.isoformat()}
+    if given.values:
+        raw["values"] = [value.as_fhir() for value in given.values]
+    optional = {"how": "exact", "confidence": 1.0, "said": "", "rest": "", "skipped": ""}
+    return raw | {name: getattr(given, name) for name, usual in optional.items() if getattr(given, name) != usual}
 
 
 def _given_from(raw: Mapping[str, Any]) -> Given:
-    values = tuple(value for value in map(value_from, raw["values"]) if value is not None)
+    values = tuple(value for value in map(value_from, raw.get("values", ())) if value is not None)
     return Given(**{**raw, "values": values, "at": datetime.fromisoformat(raw["at"])})
 
 
