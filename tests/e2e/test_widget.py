@@ -588,6 +588,7 @@ class TestKeyboard:
         await press("Enter")
         await expect(patient.button("Yes")).to_be_disabled()
         await expect(patient.log).to_be_focused()
+        await expect(patient.fate).to_have_text("Sent")
         await press("Tab")
         await expect(patient.field).to_be_focused()
         await press("Escape")
