@@ -54,5 +54,10 @@ def _words(parts: Parts, body: dict[str, Any]) -> HTTPResponse:
 def run(settings: Settings) -> None:
     """Serve on the private address until SIGTERM."""
     application(settings).run(
-        host="127.0.0.1", port=settings.actions_port, single_process=True, access_log=False, motd=False, debug=False
+        host=settings.actions_host,
+        port=settings.actions_port,
+        single_process=True,
+        access_log=False,
+        motd=False,
+        debug=False,
     )
