@@ -14,8 +14,9 @@ from typing import Final, cast
 from carethread.safety.context import KINDS, REACHES, Kind, Modifier, Turns
 from carethread.safety.levels import LEVELS, Level
 from carethread.safety.patterns import Form, Lexicon, PatternError, Phrase, as_forms, parse
+from carethread.safety.spelling import Spelling
 from carethread.safety.tables import LANGUAGES, Entry, Fields, TableError, read_table
-from carethread.safety.text import Reader, Spelling
+from carethread.safety.text import Reader
 
 RULE_FOLDERS: Final = ("emergencies", "crisis", "combinations")
 _RULE_OPTIONAL = ("ignores", "heeds")
@@ -73,6 +74,7 @@ class LanguageTables:
     language: str
     reader: Reader
     vocabulary: frozenset[str]
+    keys: frozenset[str]
     numbers: Mapping[str, float]
     turns: Turns
     gap_stops: frozenset[str]
@@ -136,15 +138,16 @@ class _Builder:
         )
         shorthand = _shorthand(fields["shorthand"])
         self._shorthand = shorthand
-        self._plain = Reader(Spelling(frozenset(), frozenset(), shorthand))
+        self._plain = Reader(Spelling(language, frozenset(), frozenset(), frozenset(), shorthand))
         self.numbers = _numbers(fields["numbers"])
         self.vocabulary: set[str] = set()
+        self.keys: set[str] = set()
         self.lexicon = self._lists(fields)
 
     def words(self, text: str) -> Phrase:
         return self._plain.words(text)
 
-    def pattern(self, entry: Entry) -> Written:
+    def pattern(self, entry: Entry, *, finds: bool = False) -> Written:
         text = entry.text("a pattern")
         try:
             forms = parse(text, self.lexicon, self.words)
@@ -155,6 +158,8 @@ class _Builder:
                 options = getattr(step, "options", None)
                 if options:
                     self.vocabulary |= options
+                    if finds:
+                        self.keys |= options
         return Written(f"{entry.where}:{entry.line}", forms)
 
     def context(self, context: Fields) -> _Context:
@@ -170,10 +175,16 @@ class _Builder:
         return _Context(turns, words("gap_stops"), modifiers)
 
     def finish(self, context: _Context, real_words: frozenset[str]) -> LanguageTables:
-        vocabulary = frozenset(self.vocabulary)
-        reader = Reader(Spelling(vocabulary, real_words, self._shorthand))
+        vocabulary, keys = frozenset(self.vocabulary), frozenset(self.keys)
         return LanguageTables(
-            self.language, reader, vocabulary, self.numbers, context.turns, context.gap_stops, context.modifiers
+            language=self.language,
+            reader=Reader(Spelling(self.language, vocabulary, keys, real_words, self._shorthand)),
+            vocabulary=vocabulary,
+            keys=keys,
+            numbers=self.numbers,
+            turns=context.turns,
+            gap_stops=context.gap_stops,
+            modifiers=context.modifiers,
         )
 
     def _speaks(self, entry: Entry) -> bool:
@@ -241,7 +252,7 @@ def _rule_text(entry: Entry, builder: _Builder) -> RuleText:
     )
 
     def patterns(key: str) -> tuple[Written, ...]:
-        return tuple(builder.pattern(item) for item in fields.items(key))
+        return tuple(builder.pattern(item, finds=key == "patterns") for item in fields.items(key))
 
     text = RuleText(
         patterns=patterns("patterns"),
@@ -307,7 +318,7 @@ def _word_list(entry: Entry) -> list[str]:
 def _shorthand(entry: Entry) -> dict[Phrase, Phrase]:
     """Return what is written out: first as it stands, then with values written out themselves."""
     raw = entry.fields("shorthand").values
-    reader = Reader(Spelling(frozenset(), frozenset(), {}))
+    reader = Reader(Spelling("en", frozenset(), frozenset(), frozenset(), {}))
     symbols = {key: value for key, value in raw.items() if not any(char.isalnum() for char in key)}
     table: dict[Phrase, Phrase] = {}
     for key, value in raw.items():

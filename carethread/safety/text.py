@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final
 
-from rapidfuzz.distance import OSA
+from carethread.safety.spelling import Speller, Spelling
 
 STOP: Final = "."  # a sentence ends; also stands at both ends of every message
 ASKS: Final = "?"  # a sentence ends and was a question
@@ -32,8 +31,6 @@ _PIECE = re.compile(
     r"|[^\w\s]",
 )
 _PARTS = re.compile(rf"{_WORD}(?:'{_WORD})*|\d+(?:[.,]\d+)?|[^\w\s]")
-_STRETCHED = re.compile(r"(.)\1{2,}")
-_DOUBLED = re.compile(r"(.)\1+")
 _POSSESSIVE = re.compile(r"^(\w{3,})'s$")
 _SPELLED_OUT = 4  # this many single letters in a row are one word: "h e l p"
 
@@ -98,31 +95,13 @@ def _join_spelled_out(pieces: list[Piece]) -> list[Piece]:
     return joined
 
 
-@dataclass(frozen=True, slots=True)
-class Spelling:
-    """What one language's reader knows: the words of its rules, real words left alone, and shorthand."""
-
-    vocabulary: frozenset[str]
-    real_words: frozenset[str]
-    shorthand: Mapping[tuple[str, ...], tuple[str, ...]]
-
-
 class Reader:
     """Reads pieces in one language. The result always begins and ends with a sentence end."""
 
     def __init__(self, spelling: Spelling) -> None:
         self._shorthand = spelling.shorthand
         self._longest = max((len(key) for key in spelling.shorthand), default=1)
-        starts = {word for key in spelling.shorthand for word in key}
-        values = {word for value in spelling.shorthand.values() for word in value}
-        self._rule_words = frozenset(spelling.vocabulary | starts | values)
-        self._known = self._rule_words | spelling.real_words
-        self._real = spelling.real_words
-        self._near: dict[str, list[str]] = {}
-        for word in sorted(self._rule_words):
-            if len(word) >= 4 and word.isalpha():
-                self._near.setdefault(word[0], []).append(word)
-        self._correct = lru_cache(maxsize=8192)(self._corrected)
+        self._speller = Speller(spelling)
 
     def read(self, pieces: Iterable[Piece]) -> tuple[Piece, ...]:
         """Return the words the rules see: marks unified, spelling mended, shorthand written out."""
@@ -148,8 +127,8 @@ class Reader:
         for piece in pieces:
             left = joined[-1].word if joined else ""
             whole = left + piece.word
-            torn = left not in self._known or piece.word not in self._known
-            if left and torn and len(whole) >= 6 and whole.isalpha() and whole in self._rule_words:
+            torn = left not in self._speller.known or piece.word not in self._speller.known
+            if left and torn and len(whole) >= 6 and whole.isalpha() and whole in self._speller.rule_words:
                 joined[-1] = Piece(whole, joined[-1].start, piece.end)
             else:
                 joined.append(piece)
@@ -202,53 +181,13 @@ class Reader:
 
     def _undisguised(self, word: str) -> str | None:
         letters = re.sub(r"[*_.\-]", "", word.translate(_DISGUISES))
-        if letters in self._rule_words and len(letters) >= 3:
+        if letters in self._speller.rule_words and len(letters) >= 3:
             return letters
-        if "*" in word:
-            pattern = re.compile(re.escape(word.translate(_DISGUISES)).replace(r"\*", "."))
-            return next((w for w in self._near.get(word[0], ()) if pattern.fullmatch(w)), None)
-        return None
+        return self._speller.undisguised(word.translate(_DISGUISES)) if "*" in word else None
 
     def _mended(self, piece: Piece) -> Piece:
-        mended = self._correct(piece.word)
+        mended = self._speller.mend(piece.word)
         return piece if mended == piece.word else replace(piece, word=mended)
-
-    def _corrected(self, word: str) -> str:
-        """Return the word, or the rule word it was meant to be; several words when two ran together."""
-        if word in self._known:
-            return word
-        if _STRETCHED.search(word):
-            for shorter in (_STRETCHED.sub(r"\1\1", word), _STRETCHED.sub(r"\1", word), _DOUBLED.sub(r"\1", word)):
-                if shorter in self._known:
-                    return shorter
-            word = _STRETCHED.sub(r"\1", word)
-        if len(word) < 4:
-            return word
-        return self._nearest(word) or self._apart(word) or word
-
-    def _nearest(self, word: str) -> str | None:
-        best: tuple[int, int, str] | None = None
-        swapped = word[1]
-        for first in {word[0], swapped}:
-            for candidate in self._near.get(first, ()):
-                if first == swapped != word[0] and candidate[1:2] != word[0]:
-                    continue
-                allowed = 1 if len(candidate) < 8 or len(word) < 7 else 2
-                if abs(len(candidate) - len(word)) > allowed:
-                    continue
-                distance = OSA.distance(word, candidate, score_cutoff=allowed)
-                if distance <= allowed and (best is None or (distance, -len(candidate), candidate) < best):
-                    best = (distance, -len(candidate), candidate)
-        return best[2] if best else None
-
-    def _apart(self, word: str) -> str | None:
-        if len(word) < 7:
-            return None
-        for cut in range(2, len(word) - 2):
-            left, right = word[:cut], word[cut:]
-            if left in self._rule_words and right in self._rule_words and (cut > 2 or left in _SHORT_STARTS):
-                return f"{left} {right}"
-        return None
 
     def _written_out(self, pieces: list[Piece]) -> list[Piece]:
         """Write shorthand out, twice: "can't" becomes "can not", and "can not stop" is shorthand itself."""
@@ -271,6 +210,3 @@ class Reader:
                 result.append(pieces[at])
                 at += 1
         return result
-
-
-_SHORT_STARTS = frozenset({"no", "me", "mi", "my", "im", "te", "se", "yo"})
