@@ -28,7 +28,7 @@ def create_app(parts: Core, *, name: str = "carethread-gateway") -> App:
     app.blueprint(twilio.blueprint(parts.intake, parts.clinics, parts.settings, utc_now))
     app.blueprint(web.blueprint(parts, utc_now))
     app.blueprint(console.blueprint(parts, utc_now))
-    if parts.settings.env == "demo":
+    if not parts.settings.production:
         from sandbox import portal
 
         app.blueprint(portal.blueprint(parts))
@@ -36,6 +36,9 @@ def create_app(parts: Core, *, name: str = "carethread-gateway") -> App:
     @app.before_server_start
     async def start(_app: App) -> None:
         parts.updates.start()
+        if not parts.settings.production:
+            for clinic in parts.clinics.values():
+                await console.ensure_demo_staff(parts.database, clinic, env=parts.settings.env)
 
     @app.after_server_stop
     async def stop(_app: App) -> None:

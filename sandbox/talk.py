@@ -57,6 +57,13 @@ class Patient:
     inbox_ids: list[int] = field(default_factory=list)
 
     async def __aenter__(self) -> Patient:
+        try:
+            return await self._open()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+
+    async def _open(self) -> Patient:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
         if self.channel == "web":
             account = self.clinic.first_account("web")

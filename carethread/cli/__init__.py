@@ -75,7 +75,26 @@ def migrate() -> None:
     click.echo("The database has the newest schema.")
 
 
+@app.group()
+def staff() -> None:
+    """People of a clinic who can log in."""
+
+
+@staff.command("add")
+@click.argument("clinic")
+@click.argument("email")
+@click.option("--name", prompt=True)
+@click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True)
+def staff_add(clinic: str, email: str, name: str, password: str) -> None:
+    """Let EMAIL log in at CLINIC."""
+    from carethread.cli.people import add
+
+    asyncio.run(add(Settings(), clinic, email, name, password))
+    click.echo(f"{email} can log in at /staff/{clinic}/login.")
+
+
 app.add_command(chat.chat)
+app.add_command(chat.checkin)
 app.add_command(reading.nlu)
 app.add_command(reading.screen)
 app.add_command(doctor.doctor)

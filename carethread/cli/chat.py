@@ -10,12 +10,14 @@ import click
 
 from carethread.clinic import Channel, Clinic, load_clinics
 from carethread.config import Settings
+from carethread.ehr.errors import EhrError
 from carethread.storage.database import Database
 from carethread.storage.security import APP_ROLE
 
 if TYPE_CHECKING:
     from sandbox.talk import Patient, Said
 
+_UNREACHABLE = "cannot reach the installation; is `carethread up` running? `carethread doctor` tells more"
 CHANNELS = ("web", "sms", "whatsapp")
 
 
@@ -43,6 +45,41 @@ def chat(person: str, channel: str, clinic_id: str | None, people: bool, timeout
         raise click.BadParameter(f"no clinic '{clinic_id}' (clinics: {', '.join(clinics)})", param_hint="--clinic")
     phone = _phone(person) if channel != "web" else None
     asyncio.run(_talk(settings, clinic, cast(Channel, channel), phone, timeout))
+
+
+@click.command()
+@click.option("--as", "person", default="james", show_default=True, help="A synthetic patient who was discharged.")
+def checkin(person: str) -> None:
+    """Start a discharged patient's check-in now, without waiting for its hour. It goes to their phone by SMS."""
+    from sandbox.clinic import cast as synthetic_people
+
+    member = synthetic_people().get(person)
+    if member is None:
+        raise click.BadParameter(f"no synthetic patient '{person}'", param_hint="--as")
+    settings = Settings()
+    if not asyncio.run(_start_checkin(settings, member.patient_id)):
+        raise click.ClickException(f"no check-in waits for {person}, or their conversation is busy just now")
+    click.echo(f"Sent. Answer it with: carethread chat --as {person}, or on the phone simulator.")
+
+
+async def _start_checkin(settings: Settings, patient_id: str) -> bool:
+    from carethread.bootstrap import ehrs, programs, utc_now
+    from carethread.programs.enrolment import enrol_discharged
+    from carethread.programs.touchpoints import start_now
+
+    clinics = load_clinics(settings.clinics_dir)
+    clinic = next(iter(clinics.values()))
+    if settings.ehr_url is None:
+        settings = settings.model_copy(update={"ehr_url": f"http://127.0.0.1:{settings.sandbox_ehr_port}/fhir"})
+    ehr, known = ehrs(settings, clinics)[clinic.id], programs(settings, clinics)
+    database = Database(database_url(settings), pool=1)
+    try:
+        await enrol_discharged(database, ehr, clinic, known, now=utc_now())
+        return await start_now(database, ehr, clinic, known, patient_id, now=utc_now())
+    except (EhrError, OSError) as error:
+        raise click.ClickException(f"{_UNREACHABLE} ({type(error).__name__})") from error
+    finally:
+        await database.close()
 
 
 def _phone(person: str) -> str:
@@ -93,10 +130,7 @@ async def _talk(settings: Settings, clinic: Clinic, channel: Channel, phone: str
     except NotAnswered as error:
         raise click.ClickException(str(error)) from error
     except (ClientError, OSError) as error:
-        raise click.ClickException(
-            f"cannot reach the installation ({type(error).__name__}); is `carethread up` running? "
-            "`carethread doctor` tells more"
-        ) from error
+        raise click.ClickException(f"{_UNREACHABLE} ({type(error).__name__})") from error
     finally:
         await database.close()
 

@@ -14,13 +14,12 @@ from typing import Literal
 
 import aiohttp
 import click
-from pydantic import ValidationError
 
 from carethread.bootstrap import content, programs, screens
 from carethread.cli.chat import database_url
 from carethread.cli.demo import model_path
 from carethread.clinic import ConfigError, load_clinics
-from carethread.config import PROJECT, Settings
+from carethread.config import PROJECT, Settings, SettingsError
 
 Verdict = Literal["ok", "warning", "wrong"]
 
@@ -40,8 +39,8 @@ def doctor() -> None:
     """Look at this set-up and say what is wrong and how to mend it. Exits 1 when something is."""
     try:
         settings = Settings()
-    except ValidationError as error:
-        _show(Finding("settings", "wrong", error.errors()[0]["msg"], "set the variable as the README's table says"))
+    except SettingsError as error:
+        _show(Finding("settings", "wrong", str(error), "set the variable as the README's table says"))
         sys.exit(1)
     findings = [finding for check in _CHECKS for finding in check(settings)]
     findings += asyncio.run(_running(settings))

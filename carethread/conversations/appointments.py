@@ -377,13 +377,26 @@ class _VisitToMove(WhichVisit):
 
     async def applies(self, ctx: Context) -> bool:
         asked = await super().applies(ctx)
+        if not ctx.get("form_exit"):
+            await self._wish_in(ctx, ctx.get("visit_named") or "")
         await self._keep_practitioner(ctx)
         return asked
 
     async def read(self, ctx: Context) -> bool:
         understood = await super().read(ctx)
+        if not understood and ctx.get("visit_time") is None:
+            # "Thursday morning" names none of the visits, so it is where to move one of them.
+            understood = await self._wish_in(ctx, ctx.text)
         await self._keep_practitioner(ctx)
         return understood
+
+    async def _wish_in(self, ctx: Context, text: str) -> bool:
+        """Keep the time that `text` speaks of as the new one, unless it is when a visit already is."""
+        when = read_when(text, language=ctx.language, now=ctx.now)
+        if when is None or ctx.get("visit_time") or any(when.matches(visit.start) for visit in await visits(ctx)):
+            return False
+        ctx.set("visit_time", text[:300])
+        return True
 
     async def _keep_practitioner(self, ctx: Context) -> None:
         if ctx.get(self.slot) and (visit := await _chosen(ctx)) is not None:

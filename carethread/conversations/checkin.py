@@ -143,12 +143,12 @@ def say_question(ctx: Context, question: Question) -> None:
         case "range":
             ctx.say(
                 "utter_question_range",
-                doubted=question.doubted, low=question.low, high=question.high, text=question.text,
+                doubted=question.doubted, low=question.low, high=question.high, question=question.text,
             )  # fmt: skip
         case "too_long":
-            ctx.say("utter_question_too_long", text=question.text)
+            ctx.say("utter_question_too_long", question=question.text)
         case "explain":
-            ctx.say("utter_question_explain", help=question.help, text=question.text)
+            ctx.say("utter_question_explain", help=question.help, question=question.text)
         case framing:
             ctx.say(_FRAMING.get(framing, "utter_question"), **_values(ctx, question))
 
@@ -160,9 +160,9 @@ def _values(ctx: Context, question: Question) -> dict[str, Any]:
     listed = question.kind != "boolean" or question.numbered
     return {
         "context": "\n".join(question.context),
-        "text": question.text,
+        "question": question.text,
         "options": [{"number": n, "label": label} for n, label in enumerate(labels, 1)] if listed else [],
-        "buttons": [{"label": label} for label in labels],
+        "choices": [{"label": label} for label in labels],
         "progress": f"{question.done}/{question.total}",
     }
 

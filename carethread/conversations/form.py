@@ -50,6 +50,8 @@ class Step:
     slot: ClassVar[str]
     # Takes any words as the answer, so that only a clear wish counts as something else.
     takes_anything: ClassVar[bool] = False
+    # Its answers may sound like a wish to leave ("call me"), so they are read before such wishes are heard.
+    reads_first: ClassVar[bool] = False
 
     async def applies(self, _ctx: Context) -> bool:
         """Whether this has to be asked at all."""
@@ -103,11 +105,14 @@ async def advance(form: Form, gate: tuple[Step, ...], ctx: Context, requested: s
     if ctx.get("form_exit"):
         return None
     for step in steps:
-        if ctx.get(step.slot) is None and await step.applies(ctx):
-            if ctx.get("form_exit"):
-                return None
+        if ctx.get(step.slot) is not None:
+            continue
+        asked_for = await step.applies(ctx)
+        if ctx.get("form_exit"):
+            return None
+        if asked_for:
             await step.ask(ctx, attempt if step.slot == requested else 0)
-            return step.slot
+            return None if ctx.get("form_exit") else step.slot
     return None
 
 
@@ -115,13 +120,15 @@ async def _answer(form: Form, step: Step, ctx: Context) -> int:
     """Read the answer to `step`. Returns which attempt at it comes next."""
     attempts = dict(ctx.get("form_state") or {})
     so_far = int(attempts.get(step.slot, 0))
+    if step.reads_first and await step.read(ctx):
+        return 0
     if ctx.intends("request_human", least=0.6):
         leave(ctx, "request_human")
         return so_far
     threshold = _SURE_ANYWHERE if step.takes_anything else 1.1
     if _aside(ctx, form, threshold) or ctx.get("form_exit"):
         return so_far
-    if await step.read(ctx):
+    if not step.reads_first and await step.read(ctx):
         return 0
     if ctx.get("form_exit") or _aside(ctx, form, _SURE_WHEN_LOST) or ctx.get("form_exit"):
         return so_far
@@ -138,6 +145,8 @@ def _aside(ctx: Context, form: Form, least: float) -> bool:
         leave(ctx, "never_mind")
     elif ctx.intends("emergency", least=max(least, 0.6)):
         leave(ctx, "emergency")
+    elif ctx.intends("request_human", least=least):
+        leave(ctx, "request_human")
     elif ctx.intends("stop_messages", least=least):
         leave(ctx, "stop_messages")
     elif ctx.intends("grief", "complaint", least=max(least, 0.6)):

@@ -59,7 +59,8 @@ class FullName(_GateStep):
         if ctx.get("birth_date") is not None:
             ctx.say("utter_ask_which_person")
         else:
-            ctx.say("utter_ask_full_name" if attempt == 0 else "utter_ask_full_name_again")
+            again = attempt or ctx.conversation.verification_failures
+            ctx.say("utter_ask_full_name_again" if again else "utter_ask_full_name")
 
     async def read(self, ctx: Context) -> bool:
         dates = read_birth_date(ctx.text, ctx.language, ctx.now.date())
@@ -97,6 +98,8 @@ class BirthDate(_GateStep):
     async def ask(self, ctx: Context, attempt: int) -> None:
         if attempt:
             ctx.say("utter_ask_birth_date_again")
+        elif ctx.get("full_name") or ctx.conversation.verification_failures:
+            ctx.say("utter_ask_birth_date_short")  # why we ask was said before
         elif len(await candidates(ctx)) > 1:
             ctx.say("utter_ask_birth_date_shared")
         else:

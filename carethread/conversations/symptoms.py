@@ -71,8 +71,11 @@ class HowBad(Step):
     slot = "symptom_severity"
 
     async def prefill(self, ctx: Context) -> None:
+        """Only a number: "a bad cough" is how people name a cough, not how bad it is."""
         if ctx.get("symptom_what"):
-            await self.read(ctx)
+            reading = read_severity(ctx.text, ctx.language)
+            if reading and reading.sure and reading.value.score is not None:
+                ctx.set(self.slot, reading.value.score)
 
     async def ask(self, ctx: Context, attempt: int) -> None:
         ctx.say("utter_ask_symptom_severity" if attempt == 0 else "utter_ask_symptom_severity_again")
@@ -90,6 +93,7 @@ class Next(Step):
     """Says the disposition, then offers a visit or a call."""
 
     slot = "symptom_next"
+    reads_first = True
 
     async def applies(self, ctx: Context) -> bool:
         if ctx.get("symptom_disposition") is None:

@@ -38,6 +38,8 @@ _FORMATS = {
     "es": {"date": "EEEE d 'de' MMMM", "time": "h:mm a", "datetime": "EEEE d 'de' MMMM 'a las' h:mm a"},
 }
 _LOCALES = {"en": "en_US", "es": "es_US"}
+# Rasa gives these names a meaning of its own in what an action says.
+_RESERVED = {"text", "image", "buttons", "elements", "attachment", "custom", "template", "response", "response_id"}
 _ALLOWED = {"parameters", "care", "source", "buttons_from", "choices_in_text", *LANGUAGES}
 _ALLOWED_TEXT = {"text", "sms", "whatsapp", "web", "button", "quick_replies"}
 
@@ -136,7 +138,7 @@ class Content:
         text = _fill(wording.by_channel.get(channel, wording.text), values)
         replies = self._quick_replies(message, wording, parameters, clinic=clinic, language=language)
         if replies and channel != "web" and message.choices_in_text:
-            choices = ", ".join(title for title, _ in replies)
+            choices = " / ".join(title for title, _ in replies)
             asked = self.render(
                 "channel_choices", {"choices": choices}, clinic=clinic, language=language, channel="web"
             )
@@ -305,6 +307,8 @@ def _options(raw: Any, key: str, place: str) -> tuple[Option, ...]:
 
 def _check_links(message: Message, messages: Mapping[str, Message], known: Sequence[str]) -> None:
     for name, kind in message.parameters.items():
+        if name in _RESERVED:
+            raise ContentError(f"{message.place}: parameter '{name}' is a word of Rasa's; give it another name")
         if kind.startswith("["):
             if kind[1:-1] not in messages:
                 raise ContentError(f"{message.place}: parameter '{name}' lists '{kind[1:-1]}', which is no message")

@@ -62,6 +62,30 @@ async def start_due(database: Database, ehr: Ehr, clinic: Clinic, programs: Prog
     return started
 
 
+async def start_now(
+    database: Database, ehr: Ehr, clinic: Clinic, programs: Programs, patient_id: str, *, now: datetime
+) -> bool:
+    """Start a patient's next touchpoint at a person's wish, quiet hours or not. False when none waits."""
+    async with database.begin(clinic.id) as session:
+        touchpoint = await session.scalar(
+            select(Touchpoint)
+            .join(Enrolment, Enrolment.id == Touchpoint.enrolment_id)
+            .where(Enrolment.patient_id == patient_id, Touchpoint.state == "scheduled")
+            .order_by(Touchpoint.due_at)
+            .limit(1)
+            .with_for_update(of=Touchpoint, skip_locked=True)
+        )
+        if touchpoint is None:
+            return False
+        touchpoint.due_at = min(touchpoint.due_at, now)
+        enrolment = await session.get_one(Enrolment, touchpoint.enrolment_id)
+        plan = programs[enrolment.program].touchpoint(touchpoint.step)
+        patient = await patients.get(ehr, patient_id)
+        if patient is None or _why_not(patient, touchpoint, plan, now):
+            return False
+        return await _start(session, clinic, touchpoint, enrolment, plan, patient, now)
+
+
 def _why_not(patient: Patient | None, touchpoint: Touchpoint, plan: TouchpointPlan, now: datetime) -> str | None:
     """Why this must not go out at all."""
     if patient is None or not patient.active:
