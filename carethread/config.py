@@ -94,7 +94,7 @@ class Settings(BaseSettings):
         if self.env != "production":
             return self
         wrong = [
-            f"{_PREFIX}{name.upper()} still has its demo value; set a secret of 32 characters or more"
+            f"{_PREFIX}{name.upper()} has its demo value or is short; set a secret of 32 characters or more"
             for name in ("engine_token", "session_secret")
             if (secret := getattr(self, name).get_secret_value()) == DEMO_SECRET or len(secret) < 32
         ]
