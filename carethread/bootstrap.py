@@ -56,8 +56,7 @@ def core(settings: Settings) -> Core:
 
 def content(settings: Settings, clinics: Clinics) -> ContentStore:
     """The reviewed words, checked against the facts that every clinic has."""
-    shared = set.intersection(*(set(clinic.facts) for clinic in clinics.values()))
-    return ContentStore(settings.content_dir, facts=sorted(shared))
+    return ContentStore(settings.content_dir, facts=clinics.shared_facts())
 
 
 def screens(settings: Settings) -> Screens:

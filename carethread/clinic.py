@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import time, timedelta
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 Channel = Literal["web", "sms", "whatsapp"]
 Severity = Literal["emergency", "urgent", "soon", "routine"]
@@ -95,15 +96,17 @@ class Clinic(_Model):
             raise ValueError(f"'{value}' is not an IANA time zone (like America/Chicago)")
         return value
 
-    @model_validator(mode="after")
-    def _teams_exist(self) -> Self:
-        for reason, team in self.routing.items():
-            if team not in self.teams:
-                known = ", ".join(sorted(self.teams))
-                raise ValueError(f"routing '{reason}' names team '{team}', which is not defined (teams: {known})")
-        if "default" not in self.routing:
-            raise ValueError("routing needs a 'default' team")
-        return self
+    @field_validator("routing")
+    @classmethod
+    def _teams_exist(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        teams = info.data.get("teams", {})  # absent when they are wrong themselves
+        for reason, team in value.items():
+            if teams and team not in teams:
+                known = ", ".join(sorted(teams))
+                raise ValueError(f"'{reason}' names team '{team}', which is not defined (teams: {known})")
+        if "default" not in value:
+            raise ValueError("there is no 'default' team; name the one that takes what no other line does")
+        return value
 
     @property
     def zone(self) -> ZoneInfo:
@@ -134,29 +137,26 @@ class Clinics(dict[str, Clinic]):
                 return clinic, account
         return None
 
+    def shared_facts(self) -> list[str]:
+        """The facts that every clinic has, so that content may speak of them."""
+        return sorted(set.intersection(*(set(clinic.facts) for clinic in self.values())))
+
 
 def load_clinic(path: Path) -> Clinic:
     """Read one `clinic.yml`; raises `ConfigError` with file, line and mend."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        raw = yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); make the file or remove its folder") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        raise ConfigError(f"{path}:{line}: not YAML ({getattr(error, 'problem', error)})") from error
+    text = read_text(path, "make the file or remove its folder")
+    raw = read_yaml(path, text)
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path}:1: a clinic is a mapping of settings; see docs/clinic.md")
+        raise ConfigError(f"{path}:1: a clinic is a mapping of settings; clinics/riverbend is an example")
     try:
         clinic = Clinic.model_validate({"id": path.parent.name, **raw})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        line = line_of(text, [part for part in first["loc"] if isinstance(part, str)])
-        raise ConfigError(f"{path}:{line}: {where}: {first['msg']}") from error
+        raise refusal(path, text, error) from None
     if clinic.id != path.parent.name:
-        raise ConfigError(f"{path}:1: id '{clinic.id}' differs from its folder '{path.parent.name}'; make them one")
+        raise ConfigError(
+            f"{path}:{line_of(text, ['id'])}: id '{clinic.id}' differs from its folder '{path.parent.name}'; "
+            "make them one"
+        )
     return clinic
 
 
@@ -166,10 +166,14 @@ def load_clinics(directory: Path) -> Clinics:
     owners: dict[tuple[str, str], str] = {}
     for path in sorted(directory.glob("*/clinic.yml")):
         clinic = load_clinic(path)
-        for account in clinic.accounts:
+        for number, account in enumerate(clinic.accounts):
             key = (account.channel, account.address)
             if key in owners:
-                raise ConfigError(f"{path}: account {key} already belongs to clinic '{owners[key]}'; give each its own")
+                line = line_of(read_text(path), ["accounts", number])
+                raise ConfigError(
+                    f"{path}:{line}: {account.channel} account {account.address} already belongs to clinic "
+                    f"'{owners[key]}'; give each its own"
+                )
             owners[key] = clinic.id
         clinics[clinic.id] = clinic
     if not clinics:
@@ -177,15 +181,48 @@ def load_clinics(directory: Path) -> Clinics:
     return clinics
 
 
-def line_of(text: str, keys: list[str]) -> int:
-    """The line (from 1) of the last of nested mapping keys that can be found in YAML `text`."""
+def read_text(path: Path, mend: str = "restore it from the repository") -> str:
+    """The text of a file of ours; raises `ConfigError`."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); {mend}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+
+
+def read_yaml(path: Path, text: str) -> object:
+    """What a YAML file says; raises `ConfigError` with the line that cannot be read."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        why = getattr(error, "problem", None) or getattr(error, "reason", "")
+        raise ConfigError(f"{path}:{line}: not YAML ({why}); mend the line above or quote the text") from error
+
+
+def refusal(path: Path, text: str, error: ValidationError) -> ConfigError:
+    """The first thing that a model refuses in the file it was read from."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    why = first["msg"].removeprefix("Value error, ")
+    return ConfigError(f"{path}:{line_of(text, list(first['loc']))}: {where}: {why}")
+
+
+def line_of(text: str, keys: Sequence[str | int]) -> int:
+    """The line (from 1) of the last of nested keys and list positions that can be found in YAML `text`."""
     node: yaml.Node | None = yaml.compose(text)
     line = 1
     for key in keys:
-        if not isinstance(node, yaml.MappingNode):
+        if isinstance(node, yaml.MappingNode):
+            match = next((pair for pair in node.value if pair[0].value == key), None)
+            if match is None:
+                break
+            line, node = match[0].start_mark.line + 1, match[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+        else:
             break
-        match = next((pair for pair in node.value if pair[0].value == key), None)
-        if match is None:
-            break
-        line, node = match[0].start_mark.line + 1, match[1]
     return line

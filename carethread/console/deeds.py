@@ -14,6 +14,7 @@ from carethread.console.auth import digest
 from carethread.console.pages import thread_page
 from carethread.console.site import NoPage, Refused, Site, Visit
 from carethread.escalation import Held, Missing, Resolved, hand_back, release, resolve, take, take_over
+from carethread.messaging.outbox import Say, queue
 from carethread.messaging.staff import NotYours, OptedOut, Unsendable, say_as_staff
 from carethread.storage.models import Conversation, Escalation
 
@@ -23,11 +24,24 @@ Deed = Callable[[AsyncSession, Visit, dict[str, str]], Awaitable[None]]
 def add(bp: Blueprint, site: Site) -> None:
     """Register the forms' targets."""
 
+    async def _tell(session: AsyncSession, visit: Visit, conversation: Conversation, say: Say) -> None:
+        """The patient hears who speaks with them now; said once for each change of hands."""
+        key = f"owner:{conversation.id}:{say.key}:{visit.now.isoformat()}"
+        await queue(session, visit.clinic, site.content.current, conversation, [say], key=key, now=visit.now)
+
+    async def _back(session: AsyncSession, visit: Visit, conversation: Conversation) -> None:
+        if conversation.owner == "assistant":
+            return
+        await hand_back(session, conversation, visit.staff, visit.now)
+        await _tell(session, visit, conversation, Say("utter_handed_back", {}))
+
     @bp.post("/<tenant:str>/conversations/<conversation_id:uuid>/take-over", name="take_over")
     async def over(request: Request, tenant: str, conversation_id: uuid.UUID) -> HTTPResponse:
         async def deed(session: AsyncSession, visit: Visit, form: dict[str, str]) -> None:
             conversation = await _conversation(session, conversation_id)
-            await take_over(session, conversation, visit.staff, visit.now, instead_of=_holder(form))
+            if conversation.owner_staff_id != visit.staff.id:
+                await take_over(session, conversation, visit.staff, visit.now, instead_of=_holder(form))
+                await _tell(session, visit, conversation, Say("utter_taken_over", {"name": visit.staff.name}))
             # Who speaks with the patient works what nobody else has of this conversation.
             for escalation_id in await _open_here(session, conversation_id):
                 await take(session, visit.clinic, escalation_id, visit.staff, visit.now)
@@ -37,7 +51,7 @@ def add(bp: Blueprint, site: Site) -> None:
     @bp.post("/<tenant:str>/conversations/<conversation_id:uuid>/hand-back", name="hand_back")
     async def back(request: Request, tenant: str, conversation_id: uuid.UUID) -> HTTPResponse:
         async def deed(session: AsyncSession, visit: Visit, _form: dict[str, str]) -> None:
-            await hand_back(session, await _conversation(session, conversation_id), visit.staff, visit.now)
+            await _back(session, visit, await _conversation(session, conversation_id))
 
         return await _do(site, request, tenant, conversation_id, deed, done="handed_back")
 
@@ -64,7 +78,7 @@ def add(bp: Blueprint, site: Site) -> None:
             else:
                 row = await resolve(session, clinic, escalation_id, staff, now, form.get("resolution", ""))
                 if form.get("hand_back"):
-                    await hand_back(session, await _conversation(session, row.conversation_id), staff, now)
+                    await _back(session, visit, await _conversation(session, row.conversation_id))
 
         visit = await site.visit(request, tenant)
         async with site.database.begin(tenant) as session:

@@ -17,6 +17,7 @@ from carethread.clinic import Clinic, Clinics
 from carethread.config import Settings
 from carethread.console.auth import LIFETIME, Authenticator, same, session_of
 from carethread.console.templating import environment
+from carethread.dialogue.content import ContentStore
 from carethread.messaging.updates import Updates
 from carethread.storage.database import Database
 from carethread.storage.models import Staff
@@ -92,6 +93,7 @@ class Site:
         self.updates = parts.updates
         self.settings = parts.settings
         self.clock = clock
+        self.content = ContentStore(parts.settings.content_dir, facts=parts.clinics.shared_facts())
         self.auth = Authenticator(parts.database, demo=not parts.settings.production)
         self.secure = parts.settings.public_url.startswith("https://")
         # Pages that listen now, to be let go when the process stops.

@@ -12,6 +12,8 @@ from typing import Any
 from carethread.clinic import Severity
 from carethread.conversations.context import Context
 from carethread.conversations.form import Form, Step, leave
+from carethread.ehr.errors import EhrError
+from carethread.ehr.patients import get
 from carethread.questionnaires.readings import read_choice, read_severity, read_since
 from carethread.safety.triage import Disposition, dispose
 
@@ -98,7 +100,7 @@ class Next(Step):
     async def applies(self, ctx: Context) -> bool:
         if ctx.get("symptom_disposition") is None:
             await _dispose(ctx)
-        return ctx.get("symptom_disposition") != "emergency_now"
+        return str(ctx.get("symptom_disposition")) != "emergency_now"
 
     async def ask(self, ctx: Context, attempt: int) -> None:
         if attempt == 0 and not ctx.get("symptom_told"):
@@ -127,6 +129,7 @@ async def _dispose(ctx: Context) -> None:
         ctx.get("symptom_what"),
         severity=ctx.get("symptom_severity"),
         duration=timedelta(hours=since["hours"]) if since else None,
+        age_years=await _age(ctx),
         table=ctx.parts.triage,
     )
     ctx.set("symptom_disposition", found.level)
@@ -143,6 +146,17 @@ async def _dispose(ctx: Context) -> None:
     if found.level == "emergency_now":
         ctx.say(words)
         leave(ctx, "done")
+
+
+async def _age(ctx: Context) -> int | None:
+    """The patient's age, where we know who it is; a symptom is not kept waiting for an EHR that does not answer."""
+    if ctx.patient_id is None:
+        return None
+    try:
+        patient = await get(ctx.ehr, ctx.patient_id)
+    except EhrError:
+        return None
+    return patient.age(ctx.now.date()) if patient else None
 
 
 def _details(ctx: Context, why: str) -> dict[str, Any]:
