@@ -36,6 +36,7 @@ ON_REQUEST: Final[frozenset[Kind]] = frozenset({"history"})
 UNDONE_BY_PRESENT: Final[frozenset[Kind]] = frozenset({"past", "history", "resolved"})
 
 
+LIST_WORDS: Final = 10  # how far a denial carries through a list: "no fever, cough or chest pain"
 OVERLAP: Final = 2  # words that a modifier before a finding may share with it: "don't [have] trouble breathing"
 
 
@@ -113,6 +114,10 @@ class Layout:
         """Say whether this stretch holds a negation of its own."""
         return any(word in self._turns.negators for word in self._words[start:end])
 
+    def listed(self, start: int) -> bool:
+        """Say whether "or" stands right before this word, so that it is one more of a list."""
+        return start > 0 and self._words[start - 1] in self._turns.lists
+
     def carries(self, start: int, end: int) -> bool:
         """Say whether a meaning carries from one word over those between to the next."""
         between = self._words[start:end]
@@ -170,11 +175,16 @@ def _touches(one: Found, start: int, end: int, layout: Layout) -> bool:
         case "covers":
             return one.start < end and start < one.end
         case "before":
-            near = one.start < start and -OVERLAP <= start - one.end <= modifier.words
-            return near and not layout.negates(start, one.end) and layout.carries(one.end, start)
+            gap = start - one.end
+            near = -OVERLAP <= gap <= modifier.words or (gap <= LIST_WORDS and layout.listed(start))
+            return one.start < start and near and _reaches(one.end, start, layout)
         case "after":
             return 0 <= one.start - end <= modifier.words and layout.carries(end, one.start)
         case "clause":
             return bool(layout.clauses(one.start, one.end) & layout.clauses(start, end))
         case "sentence":
             return bool(layout.sentences(one.start, one.end) & layout.sentences(start, end))
+
+
+def _reaches(end: int, start: int, layout: Layout) -> bool:
+    return not layout.negates(start, end) and layout.carries(end, start)

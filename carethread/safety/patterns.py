@@ -93,7 +93,10 @@ class _Parser:
     def sequence(self, text: str) -> list[Form]:
         choices: list[list[Form]] = []
         plain: list[str] = []
-        for item in _divided(text, " "):
+        items = _divided(text, " ")
+        for item in items:
+            if "|" in item and len(items) > 1 and not item.startswith("("):
+                raise PatternError(f"{item!r} in pattern {self._pattern!r} is unclear; put its choices in brackets")
             if _PLAIN.fullmatch(item):
                 plain.append(item)
                 continue
