@@ -114,6 +114,10 @@ class Layout:
         """Say whether this stretch holds a negation of its own."""
         return any(word in self._turns.negators for word in self._words[start:end])
 
+    def joined(self, start: int, end: int) -> bool:
+        """Say whether a new clause begins in between: "no fever and my chest hurts" denies only the fever."""
+        return any(word in self._turns.joins for word in self._words[start:end])
+
     def listed(self, start: int) -> bool:
         """Say whether "or" stands right before this word, so that it is one more of a list."""
         return start > 0 and self._words[start - 1] in self._turns.lists
@@ -152,17 +156,19 @@ def taken_away(
     heeds: frozenset[Kind] = frozenset(),
 ) -> Kind | None:
     """Return why the finding at this stretch of words does not count, or None when it does."""
-    touching = [
-        one.modifier.kind
-        for one in found
-        if one.modifier.kind not in ignores
-        and (one.modifier.kind not in ON_REQUEST or one.modifier.kind in heeds)
-        and _touches(one, start, end, layout)
-    ]
-    present = "present" in touching
-    for kind in touching:
-        if kind == "present" or (present and kind in UNDONE_BY_PRESENT):
+    found = list(found)
+    present = [one for one in found if one.modifier.kind == "present"]
+    happening = any(_touches(one, start, end, layout) for one in present)
+    for one in found:
+        kind = one.modifier.kind
+        if kind == "present" or kind in ignores or (kind in ON_REQUEST and kind not in heeds):
             continue
+        if not _touches(one, start, end, layout):
+            continue
+        if kind in UNDONE_BY_PRESENT and happening:
+            continue
+        if kind == "history" and any(one.end <= now.start <= start for now in present):
+            continue  # "I had surgery last week, and now she is seizing"
         return kind
     return None
 
@@ -177,7 +183,8 @@ def _touches(one: Found, start: int, end: int, layout: Layout) -> bool:
         case "before":
             gap = start - one.end
             near = -OVERLAP <= gap <= modifier.words or (gap <= LIST_WORDS and layout.listed(start))
-            return one.start < start and near and _reaches(one.end, start, layout)
+            joined = modifier.kind == "negated" and layout.joined(one.end, start)
+            return one.start < start and near and not joined and _reaches(one.end, start, layout)
         case "after":
             return 0 <= one.start - end <= modifier.words and layout.carries(end, one.start)
         case "clause":

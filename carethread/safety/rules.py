@@ -6,6 +6,7 @@ crisis and combinations.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ class LanguageTables:
     language: str
     reader: Reader
     vocabulary: frozenset[str]
-    keys: frozenset[str]
+    keys: Mapping[str, int]
     numbers: Mapping[str, float]
     turns: Turns
     gap_stops: frozenset[str]
@@ -138,10 +139,10 @@ class _Builder:
         )
         shorthand = _shorthand(fields["shorthand"])
         self._shorthand = shorthand
-        self._plain = Reader(Spelling(language, frozenset(), frozenset(), frozenset(), shorthand))
+        self._plain = Reader(Spelling(language, frozenset(), {}, frozenset(), shorthand))
         self.numbers = _numbers(fields["numbers"])
         self.vocabulary: set[str] = set()
-        self.keys: set[str] = set()
+        self.keys: Counter[str] = Counter()
         self.lexicon = self._lists(fields)
 
     def words(self, text: str) -> Phrase:
@@ -158,8 +159,8 @@ class _Builder:
                 options = getattr(step, "options", None)
                 if options:
                     self.vocabulary |= options
-                    if finds:
-                        self.keys |= options
+        if finds:
+            self.keys.update({word for form in forms for step in form for word in getattr(step, "options", ())})
         return Written(f"{entry.where}:{entry.line}", forms)
 
     def context(self, context: Fields) -> _Context:
@@ -175,7 +176,7 @@ class _Builder:
         return _Context(turns, words("gap_stops"), modifiers)
 
     def finish(self, context: _Context, real_words: frozenset[str]) -> LanguageTables:
-        vocabulary, keys = frozenset(self.vocabulary), frozenset(self.keys)
+        vocabulary, keys = frozenset(self.vocabulary), dict(self.keys)
         return LanguageTables(
             language=self.language,
             reader=Reader(Spelling(self.language, vocabulary, keys, real_words, self._shorthand)),
@@ -318,7 +319,7 @@ def _word_list(entry: Entry) -> list[str]:
 def _shorthand(entry: Entry) -> dict[Phrase, Phrase]:
     """Return what is written out: first as it stands, then with values written out themselves."""
     raw = entry.fields("shorthand").values
-    reader = Reader(Spelling("en", frozenset(), frozenset(), frozenset(), {}))
+    reader = Reader(Spelling("en", frozenset(), {}, frozenset(), {}))
     symbols = {key: value for key, value in raw.items() if not any(char.isalnum() for char in key)}
     table: dict[Phrase, Phrase] = {}
     for key, value in raw.items():

@@ -56,7 +56,7 @@ class Spelling:
 
     language: str
     vocabulary: frozenset[str]  # every word of the tables
-    keys: frozenset[str]  # those a finding is made of: only these are worth mending towards
+    keys: Mapping[str, int]  # those a finding is made of, with how many patterns use them: worth mending towards
     real_words: frozenset[str]
     shorthand: Mapping[tuple[str, ...], tuple[str, ...]]
 
@@ -72,7 +72,8 @@ class Speller:
         self._rewrites = SOUNDS[spelling.language]
         self._near: dict[str, list[str]] = {}
         self._alike: dict[str, list[str]] = {}
-        for word in sorted(spelling.keys | starts):
+        self._uses = spelling.keys
+        for word in sorted(spelling.keys.keys() | starts):
             if len(word) >= MIN_LETTERS and word.isalpha():
                 self._near.setdefault(word[0], []).append(word)
                 self._alike.setdefault(self._sound(word), []).append(word)
@@ -112,7 +113,7 @@ class Speller:
                 if distance <= allowed and not (
                     len(candidate) == len(word) == MIN_LETTERS and _replaced(word, candidate)
                 ):
-                    best = min(best or (9, 0, ""), (distance, -len(candidate), candidate))
+                    best = min(best or (LONG, 0, ""), (distance, -self._uses.get(candidate, 0), candidate))
         if len(word) >= MIN_SOUND_LETTERS and len(sound) >= MIN_SOUNDS and (best is None or best[0] > 1):
             alike = [(OSA.distance(word, other), other) for other in self._alike.get(sound, ())]
             close = [(distance, other) for distance, other in alike if distance <= 2]

@@ -17,11 +17,13 @@ from carethread.safety.spelling import Speller, Spelling
 STOP: Final = "."  # a sentence ends; also stands at both ends of every message
 ASKS: Final = "?"  # a sentence ends and was a question
 COMMA: Final = ","  # a clause ends
+YES_SI: Final = "sip"  # "sí" is yes, "si" is if; without accents nobody can tell
 BREAKS: Final = frozenset({STOP, ASKS})
 MARKS: Final = frozenset({STOP, ASKS, COMMA})
 
 _SENTENCE_ENDS = ".!;\n\r…:"
 _CLAUSE_ENDS = ',()[]"|–—/'
+_MARKS = frozenset(_SENTENCE_ENDS + _CLAUSE_ENDS + "?")
 _DISGUISES = str.maketrans("013457@$!", "oieastasi")
 _WORD = r"[^\W\d_]+"
 _PIECE = re.compile(
@@ -73,7 +75,9 @@ def split(text: str) -> tuple[Piece, ...]:
         if "\n" in gap or "\r" in gap:
             pieces.append(Piece(STOP, offsets[found.start()], offsets[found.start()]))
         end = found.end()
-        pieces.append(Piece(found.group(), offsets[found.start()], offsets[found.end() - 1] + 1))
+        start, end_of_piece = offsets[found.start()], offsets[found.end() - 1] + 1
+        word = YES_SI if text[start:end_of_piece].lower() == "sí" else found.group()
+        pieces.append(Piece(word, start, end_of_piece))
     return tuple(_join_spelled_out(pieces))
 
 
@@ -125,6 +129,8 @@ class Reader:
         """Join pieces that are one rule word torn apart: "sui cide"."""
         joined: list[Piece] = []
         for piece in pieces:
+            if not piece.word[0].isalnum() and piece.word not in _MARKS and (piece.word,) not in self._shorthand:
+                continue
             left = joined[-1].word if joined else ""
             whole = left + piece.word
             torn = left not in self._speller.known or piece.word not in self._speller.known
