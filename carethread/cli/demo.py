@@ -8,8 +8,11 @@ from pathlib import Path
 import click
 
 from carethread.bootstrap import content, programs, screens
+from carethread.channels.twilio import check_accounts
+from carethread.channels.web.texts import load_texts
 from carethread.clinic import load_clinics
 from carethread.config import PROJECT, Settings
+from carethread.safety.triage import load_triage
 
 
 def check_files(settings: Settings) -> None:
@@ -18,6 +21,9 @@ def check_files(settings: Settings) -> None:
     content(settings, clinics)
     programs(settings, clinics)
     screens(settings)
+    load_triage(settings.content_dir / "safety" / "triage.yml")
+    load_texts(settings.content_dir / "widget.yml")
+    check_accounts(clinics, settings)
     if not (PROJECT / "models" / "carethread.tar.gz").exists():
         raise click.ClickException("there is no trained model; run `make train`")
 

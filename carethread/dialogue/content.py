@@ -21,7 +21,7 @@ import structlog
 import yaml
 from babel.dates import format_date, format_datetime, format_time
 
-from carethread.clinic import Channel, Clinic, ConfigError
+from carethread.clinic import YAML, Channel, Clinic, ConfigError, read_text, read_yaml
 from carethread.questionnaires.readings import Option
 
 log = structlog.get_logger()
@@ -240,68 +240,77 @@ def load_content(directory: Path, *, facts: Sequence[str] = ()) -> Content:
 
 
 def _read(path: Path) -> list[Message]:
-    text = path.read_text(encoding="utf-8")
-    try:
-        root = yaml.compose(text)
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ContentError(
-            f"{path}:{mark.line + 1 if mark else 1}: not YAML ({getattr(error, 'problem', '')})"
-        ) from error
-    if not isinstance(root, yaml.MappingNode):
+    text = read_text(path)
+    raw = read_yaml(path, text)
+    root = yaml.compose(text, Loader=YAML)
+    if not isinstance(root, yaml.MappingNode) or not isinstance(raw, dict):
         raise ContentError(f"{path}:1: a content file maps keys to messages")
     lines: dict[str, int] = {}
     for node, _ in root.value:
         if node.value in lines:
             raise ContentError(
-                f"{path}:{node.start_mark.line + 1}: '{node.value}' stands twice (line {lines[node.value]})"
+                f"{path}:{node.start_mark.line + 1}: '{node.value}' stands twice (line {lines[node.value]}); keep one"
             )
         lines[node.value] = node.start_mark.line + 1
-    return [_message(key, raw[key], f"{path}:{line}") for key, line in lines.items()]
+    # A key that YAML reads as something else than text (`yes`, `1`) is not found, and so is no key.
+    return [_message(key, raw.get(key), f"{path}:{line}") for key, line in lines.items()]
 
 
 def _message(key: str, raw: Any, place: str) -> Message:
     if not _KEY.match(key):
         raise ContentError(f"{place}: key '{key}' is not lower_case_with_underscores")
     if not isinstance(raw, dict) or (unknown := set(raw) - _ALLOWED):
-        named = ", ".join(sorted(unknown)) if isinstance(raw, dict) else str(raw)
+        named = ", ".join(sorted(map(str, unknown))) if isinstance(raw, dict) else str(raw)
         raise ContentError(f"{place}: '{key}' has unknown fields: {named} (known: {', '.join(sorted(_ALLOWED))})")
     for language in LANGUAGES:
         if language not in raw:
             raise ContentError(f"{place}: '{key}' has no '{language}'; write it before it can be used")
-    parameters = {
-        name: kind if isinstance(kind, str) else f"[{kind[0]}]" for name, kind in raw.get("parameters", {}).items()
-    }
-    wordings = {language: _wording(key, raw[language], f"{place} ({language})") for language in LANGUAGES}
+    wordings = {language: _wording(f"'{key}' ({language})", raw[language], place) for language in LANGUAGES}
     version = hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()[:10]
     return Message(
-        key, parameters, bool(raw.get("care")), raw.get("buttons_from"), bool(raw.get("choices_in_text", True)),
-        wordings, version, place,
+        key, _parameters(key, raw.get("parameters", {}), place), bool(raw.get("care")), raw.get("buttons_from"),
+        bool(raw.get("choices_in_text", True)), wordings, version, place,
     )  # fmt: skip
 
 
-def _wording(key: str, raw: Any, place: str) -> Wording:
+def _parameters(key: str, raw: Any, place: str) -> dict[str, str]:
+    """`{start: datetime, visits: [line_visit]}`."""
+    found = {}
+    for name, kind in raw.items() if isinstance(raw, dict) else [(raw, None)]:
+        if isinstance(kind, list) and len(kind) == 1:
+            kind = f"[{kind[0]}]"
+        if not isinstance(kind, str):
+            raise ContentError(f"{place}: the parameters of '{key}' map each name to its type, not so: {name}")
+        found[str(name)] = kind
+    return found
+
+
+def _wording(what: str, raw: Any, place: str) -> Wording:
     if isinstance(raw, str):
         raw = {"text": raw}
-    if not isinstance(raw, dict) or not str(raw.get("text", "")):
-        raise ContentError(f"{place}: '{key}' has no text")
+    if not isinstance(raw, dict) or not raw.get("text"):
+        raise ContentError(f"{place}: {what} has no text; write it")
     if unknown := set(raw) - _ALLOWED_TEXT:
-        raise ContentError(f"{place}: '{key}' has unknown fields: {', '.join(sorted(unknown))}")
+        raise ContentError(f"{place}: {what} has unknown fields: {', '.join(sorted(map(str, unknown)))}")
+    for name, text in raw.items():
+        if name != "quick_replies" and not isinstance(text, str):
+            raise ContentError(f"{place}: {what} has a '{name}' that is no text ({text}); put it in quotes")
     by_channel = {channel: raw[channel] for channel in ("sms", "whatsapp", "web") if channel in raw}
-    return Wording(raw["text"], by_channel, raw.get("button", ""), _options(raw.get("quick_replies", ()), key, place))
+    return Wording(raw["text"], by_channel, raw.get("button", ""), _options(raw.get("quick_replies", ()), what, place))
 
 
-def _options(raw: Any, key: str, place: str) -> tuple[Option, ...]:
+def _options(raw: Any, what: str, place: str) -> tuple[Option, ...]:
     """`Yes`, or `{value: yes, title: Yes, words: [sure, ok]}`."""
     options = []
-    for item in raw:
+    for item in raw if isinstance(raw, list | tuple) else [None]:
         if isinstance(item, str):
             options.append(Option(item, item))
         elif isinstance(item, dict) and {"value", "title"} <= set(item) <= {"value", "title", "words"}:
             options.append(Option(str(item["value"]), str(item["title"]), tuple(str(w) for w in item.get("words", ()))))
         else:
-            raise ContentError(f"{place}: a quick reply of '{key}' is a text, or has value, title and words")
+            raise ContentError(
+                f"{place}: a quick reply of {what} is a text (Yes and No in quotes), or has value, title and words"
+            )
     return tuple(options)
 
 
@@ -322,6 +331,11 @@ def _check_links(message: Message, messages: Mapping[str, Message], known: Seque
         )
     for language, wording in message.wordings.items():
         texts = [wording.text, wording.button, *wording.by_channel.values()]
+        if any("{" in (rest := _PLACEHOLDER.sub("", text)) or "}" in rest for text in texts):
+            raise ContentError(
+                f"{message.place}: '{message.key}' ({language}) has a brace that is no {{placeholder}} in small "
+                "letters; a patient would read it as it stands"
+            )
         for placeholder in {name for text in texts for name in _PLACEHOLDER.findall(text)}:
             if placeholder not in message.parameters and placeholder not in known:
                 raise ContentError(
@@ -347,7 +361,7 @@ class ContentStore:
             try:
                 self._content = load_content(self._directory, facts=self._facts)
                 log.info("content_reloaded")
-            except (ContentError, OSError) as error:
+            except (ConfigError, OSError) as error:
                 log.error("content_refused", error=str(error))
         return self._content
 

@@ -10,12 +10,10 @@ from datetime import time, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-import fhirpathpy
-import yaml
-from fhirpathpy.models import models
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from carethread.clinic import Clinic, ConfigError, Severity, line_of
+from carethread.clinic import Clinic, ConfigError, Severity, line_of, read_text, read_yaml, refusal
+from carethread.programs.fhirpath import Compiled, NotFhirPath, compiled, link_ids
 from carethread.questionnaires import Questionnaire, QuestionnaireRefused, load
 
 _DURATION = re.compile(r"^(\d+)([hd])$")
@@ -85,7 +83,7 @@ class Program:
     definition: Definition
     questionnaires: Mapping[str, Questionnaire]
     resources: Mapping[str, Mapping[str, Any]]
-    _compiled: Mapping[str, Any]
+    _compiled: Mapping[str, Compiled]
 
     @property
     def name(self) -> str:
@@ -127,31 +125,25 @@ def load_programs(directory: Path, clinics: Mapping[str, Clinic]) -> Programs:
             if name not in programs:
                 known = ", ".join(sorted(programs)) or "none"
                 raise ConfigError(
-                    f"clinics/{clinic.id}/clinic.yml: programs names '{name}', which is not in {directory} ({known})"
+                    f"{clinic.place('programs')}: programs: '{name}' is not in {directory} (there: {known})"
                 )
     return programs
 
 
 def load_program(path: Path) -> Program:
     """One program with everything it names; raises `ConfigError`."""
-    text = path.read_text(encoding="utf-8")
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ConfigError(
-            f"{path}:{mark.line + 1 if mark else 1}: not YAML ({getattr(error, 'problem', '')})"
-        ) from error
+    text = read_text(path)
+    raw = read_yaml(path, text)
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}:1: a program is a mapping of settings; programs/post_discharge is an example")
     try:
         definition = Definition.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        line = line_of(text, [part for part in first["loc"] if isinstance(part, str)])
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}:{line}: {where}: {first['msg']}") from error
+        raise refusal(path, text, error) from None
     if definition.name != path.parent.name:
         raise ConfigError(
-            f"{path}:1: name '{definition.name}' differs from its folder '{path.parent.name}'; make them one"
+            f"{path}:{line_of(text, ['name'])}: name '{definition.name}' differs from its folder "
+            f"'{path.parent.name}'; make them one"
         )
     resources = {plan.questionnaire: _resource(path, plan.questionnaire) for plan in definition.touchpoints}
     questionnaires = {}
@@ -160,39 +152,46 @@ def load_program(path: Path) -> Program:
             questionnaires[name] = load(dict(resource))
         except QuestionnaireRefused as error:
             raise ConfigError(f"{path.parent / name}: {error}") from error
-    compiled = {rule.id: _compile(path, text, rule) for rule in definition.rules}
-    return Program(definition, questionnaires, resources, compiled)
+    asked = {item.link_id for form in questionnaires.values() for item in form.walk()}
+    rules = {
+        rule.id: _compile(f"{path}:{line_of(text, ['rules', number])}", rule, asked)
+        for number, rule in enumerate(definition.rules)
+    }
+    return Program(definition, questionnaires, resources, rules)
 
 
 def _resource(path: Path, name: str) -> Mapping[str, Any]:
     file = path.parent / name
+    if not file.exists():
+        raise ConfigError(f"{path}: names {name}, which is not beside it; add it or mend the name")
     try:
-        resource: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: names {name}, which is not beside it; add it or mend the name") from error
+        resource: dict[str, Any] = json.loads(read_text(file))
     except json.JSONDecodeError as error:
         raise ConfigError(f"{file}:{error.lineno}: not JSON ({error.msg})") from error
     return resource
 
 
-def _compile(path: Path, text: str, rule: Rule) -> Any:
+def _compile(place: str, rule: Rule, asked: set[str]) -> Compiled:
     try:
-        return fhirpathpy.compile(rule.when, models["r4"])
-    except Exception as error:  # the parser raises many kinds
-        lines = text.splitlines()
-        line = next((number for number, content in enumerate(lines, 1) if rule.id in content), 1)
-        raise ConfigError(f"{path}:{line}: rule '{rule.id}': '{rule.when}' is not FHIRPath ({error})") from error
+        path = compiled(rule.when)
+    except NotFhirPath as error:
+        raise ConfigError(f"{place}: rule '{rule.id}': '{rule.when}' is not FHIRPath ({error})") from error
+    if unknown := sorted(link_ids(rule.when) - asked):
+        raise ConfigError(
+            f"{place}: rule '{rule.id}' looks at linkId '{unknown[0]}', which no questionnaire of the program asks "
+            f"(asked: {', '.join(sorted(asked))})"
+        )
+    return path
 
 
 def _check_teams(path: Path, program: Program, clinics: Mapping[str, Clinic]) -> None:
     for clinic in clinics.values():
         if program.name not in clinic.programs:
             continue
-        for rule in program.definition.rules:
+        for number, rule in enumerate(program.definition.rules):
             if rule.team and rule.team not in clinic.teams:
-                lines = path.read_text(encoding="utf-8").splitlines()
-                line = next((number for number, content in enumerate(lines, 1) if rule.id in content), 1)
                 raise ConfigError(
-                    f"{path}:{line}: rule '{rule.id}' names team '{rule.team}', which clinics/{clinic.id}/clinic.yml "
-                    f"does not define (teams: {', '.join(sorted(clinic.teams))})"
+                    f"{path}:{line_of(read_text(path), ['rules', number])}: rule '{rule.id}' names team "
+                    f"'{rule.team}', which {clinic.place('teams')} does not define "
+                    f"(teams: {', '.join(sorted(clinic.teams))})"
                 )

@@ -56,10 +56,10 @@ def credentials(account: Account, settings: Settings, environ: Mapping[str, str]
 def check_accounts(clinics: Clinics, settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
     """Refuse at start what would fail at the first message; raises `ConfigError` with file and mend."""
     for clinic in clinics.values():
-        place = settings.clinics_dir / clinic.id / "clinic.yml"
-        for account in clinic.accounts:
+        for number, account in enumerate(clinic.accounts):
             if account.channel not in CHANNELS:
                 continue
+            place = clinic.place("accounts", number, below=settings.clinics_dir)
             if not _E164.fullmatch(account.address):
                 raise ConfigError(
                     f"{place}: {account.channel} account '{account.address}' is not a phone number in E.164 form"

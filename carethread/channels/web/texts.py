@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from carethread.clinic import Clinic, ConfigError, line_of
+from carethread.clinic import Clinic, ConfigError, line_of, read_text, read_yaml
 
 # What the widget says. A file that lacks one of these, or holds another, is refused.
 KEYS = (
@@ -89,16 +87,8 @@ class WidgetTexts:
 
 def load_texts(path: Path) -> WidgetTexts:
     """Read `widget.yml`; raises `ConfigError` with file, line and mend."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        raw = yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); the web chat takes its words from it") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ConfigError(
-            f"{path}:{mark.line + 1 if mark else 1}: not YAML ({getattr(error, 'problem', error)})"
-        ) from error
+    text = read_text(path, "the web chat takes its words from it")
+    raw = read_yaml(path, text)
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}:1: must map each key to its text in each language")
     for key in KEYS:
