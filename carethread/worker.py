@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import asyncpg
 import structlog
+import uvloop
 from pgqueuer import PgQueuer
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
 from pgqueuer.db import AsyncpgDriver
@@ -127,4 +128,4 @@ def run(parts: Callable[[], WorkerParts]) -> None:
             loop.add_signal_handler(name, stop.set)
         await run_worker(parts(), stop)
 
-    asyncio.run(main())
+    uvloop.run(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -66,6 +66,11 @@ async def conversation_of(
     session: AsyncSession, clinic: Clinic, channel: Channel, account: str, address: str
 ) -> Conversation:
     """The conversation with `address`, made if this is the first contact."""
+    known = select(Conversation).where(
+        Conversation.channel == channel, Conversation.account == account, Conversation.address == address
+    )
+    if (row := await session.scalar(known)) is not None:
+        return row
     await session.execute(
         insert(Conversation)
         .values(
@@ -80,13 +85,7 @@ async def conversation_of(
         )
         .on_conflict_do_nothing(index_elements=["tenant_id", "channel", "account", "address"])
     )
-    row = await session.scalar(
-        select(Conversation).where(
-            Conversation.channel == channel, Conversation.account == account, Conversation.address == address
-        )
-    )
-    assert row is not None
-    return row
+    return (await session.execute(known)).scalar_one()
 
 
 async def receive(session: AsyncSession, clinic: Clinic, message: InboundMessage) -> Receipt:
@@ -111,10 +110,6 @@ async def receive(session: AsyncSession, clinic: Clinic, message: InboundMessage
     if inserted is None:
         known = (await session.execute(select(Inbox).where(Inbox.provider_id == provider_id))).scalar_one()
         return Receipt(known.id, known.conversation_id, duplicate=True)
-    if message.kind != "event":
-        await session.execute(
-            update(Conversation).where(Conversation.id == conversation.id).values(last_inbound_at=func.now())
-        )
     await wake(session, Wakeup("inbound", clinic.id, str(conversation.id)))
     await announce(session, clinic.id, conversation.id)
     return Receipt(inserted, conversation.id, duplicate=False)

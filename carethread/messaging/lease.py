@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, Update, func, update
+from sqlalchemy import ColumnElement, func, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,9 +26,12 @@ class Fenced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
+    """Proof of holding a conversation until `seconds` after the last renewal."""
+
     tenant: str
     conversation_id: uuid.UUID
     token: int
+    seconds: float
 
     async def guard(self, session: AsyncSession) -> Conversation:
         """Lock the conversation in `session`'s transaction; raises `Fenced` when the lease is no longer ours."""
@@ -37,54 +40,51 @@ class Lease:
             raise Fenced(str(self.conversation_id))
         return row
 
-
-@asynccontextmanager
-async def leased(
-    database: Database, tenant: str, conversation_id: uuid.UUID, *, seconds: float
-) -> AsyncIterator[Lease | None]:
-    """Hold the conversation, renewing in the background; yields None when another worker holds it."""
-    token = await _acquire(database, tenant, conversation_id, seconds)
-    if token is None:
-        yield None
-        return
-    lease = Lease(tenant, conversation_id, token)
-    heartbeat = asyncio.create_task(_renew(database, lease, seconds))
-    try:
-        yield lease
-    finally:
-        heartbeat.cancel()
-        with suppress(asyncio.CancelledError):
-            await heartbeat
-        with suppress(DBAPIError, OSError):
-            async with database.begin(tenant) as session:
-                await session.execute(_mine(lease).values(lease_until=None))
-
-
-async def _acquire(database: Database, tenant: str, conversation_id: uuid.UUID, seconds: float) -> int | None:
-    async with database.begin(tenant) as session:
-        return await session.scalar(
-            update(Conversation)
-            .where(
-                Conversation.id == conversation_id,
-                (Conversation.lease_until.is_(None)) | (Conversation.lease_until < func.clock_timestamp()),
-            )
-            .values(lease_token=Conversation.lease_token + 1, lease_until=_until(seconds))
-            .returning(Conversation.lease_token)
-        )
-
-
-async def _renew(database: Database, lease: Lease, seconds: float) -> None:
-    while True:
-        await asyncio.sleep(seconds / 3)
+    @asynccontextmanager
+    async def renewed(self, database: Database) -> AsyncIterator[None]:
+        """Keep the lease while something slow goes on outside a transaction."""
+        heartbeat = asyncio.create_task(self._renew(database))
         try:
-            async with database.begin(lease.tenant) as session:
-                await session.execute(_mine(lease).values(lease_until=_until(seconds)))
-        except (DBAPIError, OSError) as error:
-            log.warning("lease_not_renewed", error=type(error).__name__)
+            yield
+        finally:
+            heartbeat.cancel()
+            with suppress(asyncio.CancelledError):
+                await heartbeat
+
+    async def _renew(self, database: Database) -> None:
+        while True:
+            await asyncio.sleep(self.seconds / 3)
+            try:
+                async with database.begin(self.tenant) as session:
+                    await session.execute(
+                        update(Conversation)
+                        .where(Conversation.id == self.conversation_id, Conversation.lease_token == self.token)
+                        .values(lease_until=_until(self.seconds))
+                    )
+            except (DBAPIError, OSError) as error:
+                log.warning("lease_not_renewed", error=type(error).__name__)
 
 
-def _mine(lease: Lease) -> Update:
-    return update(Conversation).where(Conversation.id == lease.conversation_id, Conversation.lease_token == lease.token)
+async def acquire(
+    session: AsyncSession, tenant: str, conversation_id: uuid.UUID, *, seconds: float
+) -> tuple[Lease, Conversation] | None:
+    """Take the conversation in the caller's transaction, which locks its row; None when another worker holds it."""
+    row = await session.scalar(
+        update(Conversation)
+        .where(
+            Conversation.id == conversation_id,
+            (Conversation.lease_until.is_(None)) | (Conversation.lease_until < func.clock_timestamp()),
+        )
+        .values(lease_token=Conversation.lease_token + 1, lease_until=_until(seconds))
+        .returning(Conversation)
+        .execution_options(populate_existing=True)
+    )
+    return (Lease(tenant, conversation_id, row.lease_token, seconds), row) if row else None
+
+
+def release(conversation: Conversation) -> None:
+    """Let the conversation go when the caller's transaction commits."""
+    conversation.lease_until = None
 
 
 def _until(seconds: float) -> ColumnElement[datetime]:

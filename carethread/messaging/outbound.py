@@ -19,12 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from carethread.clinic import Account, Channel, Clinic, Clinics
 from carethread.escalation import open_escalation
-from carethread.messaging.consent import opted_out
 from carethread.messaging.types import Channels, OutboundMessage, QuickReply, SendFailed
 from carethread.messaging.wakeups import Wakeup, wake
 from carethread.storage.announce import announce
 from carethread.storage.database import Database
-from carethread.storage.models import Conversation, Outbox, Sender
+from carethread.storage.models import Consent, Conversation, Outbox, Sender
 
 log = structlog.get_logger()
 
@@ -55,9 +54,13 @@ class Outbound:
     async def work(self, tenant: str, conversation_id: uuid.UUID) -> None:
         """Send what is due in this conversation, oldest first; stops at the first that has to wait."""
         clinic = self._clinics[tenant]
-        while message := await self._claim(clinic, conversation_id):
-            if not await self._send(clinic, message):
-                return
+        async with self._database.begin(tenant) as session:
+            claimed = await self._claim(session, clinic, conversation_id)
+        while claimed is not None:
+            message, wait = claimed
+            if wait > 0:
+                await asyncio.sleep(wait)
+            claimed = await self._send(clinic, message)
 
     async def reconcile(self, tenant: str, outbox_id: int) -> None:
         """Settle a send of unknown outcome: found at the provider, or sent again.
@@ -96,49 +99,63 @@ class Outbound:
             )
             return list(rows)
 
-    async def _claim(self, clinic: Clinic, conversation_id: uuid.UUID) -> OutboundMessage | None:
-        """Mark the conversation's oldest unsent row as `sending`, if it is due and no other is under way."""
+    async def _claim(
+        self, session: AsyncSession, clinic: Clinic, conversation_id: uuid.UUID
+    ) -> tuple[OutboundMessage, float] | None:
+        """Mark the conversation's oldest unsent row as `sending`, if it is due and no other is under way.
+
+        Comes with the seconds to wait for the sender's turn.
+        """
         now = self._clock()
-        async with self._database.begin(clinic.id) as session:
-            conversation = await session.get(Conversation, conversation_id)
-            if conversation is None:
+        while True:
+            found = (
+                await session.execute(
+                    select(Outbox, Conversation, Consent.state)
+                    .join(Conversation, Conversation.id == Outbox.conversation_id)
+                    .outerjoin(
+                        Consent,
+                        (Consent.channel == Conversation.channel) & (Consent.address == Conversation.address),
+                    )
+                    .where(
+                        Outbox.conversation_id == conversation_id, Outbox.state.in_(("queued", "sending", "unknown"))
+                    )
+                    .order_by(Outbox.id)
+                    .limit(1)
+                    .with_for_update(of=Outbox, skip_locked=True)
+                )
+            ).first()
+            if found is None:
                 return None
-            row = await session.scalar(
-                select(Outbox)
-                .where(Outbox.conversation_id == conversation_id, Outbox.state.in_(("queued", "sending", "unknown")))
-                .order_by(Outbox.id)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
-            if row is None or row.state != "queued" or (row.not_before and row.not_before > now):
+            row, conversation, consent = found
+            if row.state != "queued" or (row.not_before and row.not_before > now):
                 return None
-            stopped = await opted_out(session, conversation.channel, conversation.address)
-            if stopped and conversation.channel != "web" and row.content_key not in _ALWAYS:
+            if consent == "opted_out" and conversation.channel != "web" and row.content_key not in _ALWAYS:
                 row.state, row.error = "blocked", "the patient has said stop"
                 await announce(session, clinic.id, conversation_id)
-                await wake(session, _wakeup(clinic, conversation_id))
-                return None
+                await session.flush()
+                continue
             account = clinic.account(cast(Channel, conversation.channel), conversation.account)
             if account is None:
                 row.state, row.error = "failed", "the clinic no longer has this sender"
-                return None
+                await session.flush()
+                continue
             if (wait := await _reserve(session, account, now)) > _MAX_NAP:
                 row.not_before = now + timedelta(seconds=wait)
                 await wake(session, _wakeup(clinic, conversation_id), after=timedelta(seconds=wait))
                 return None
             row.state, row.not_before = "sending", now
             row.attempts += 1
-            message = _message(clinic, conversation, row)
-        if wait > 0:
-            await asyncio.sleep(wait)
-        return message
+            return _message(clinic, conversation, row), wait
 
-    async def _send(self, clinic: Clinic, message: OutboundMessage) -> bool:
-        """Hand one message over and record what came of it; True when the next may go."""
+    async def _send(self, clinic: Clinic, message: OutboundMessage) -> tuple[OutboundMessage, float] | None:
+        """Hand one message over, record what came of it, and claim the next, unless this one has to wait."""
         try:
             sent = await self._channels[message.account.channel].send(message)
         except SendFailed as error:
-            return await self._failed(clinic, message, error)
+            async with self._database.begin(clinic.id) as session:
+                if not await self._failed(session, clinic, message, error):
+                    return None
+                return await self._claim(session, clinic, message.conversation_id)
         now = self._clock()
         async with self._database.begin(clinic.id) as session:
             # A status report may have been quicker than this answer: never go back from `delivered`.
@@ -152,31 +169,32 @@ class Outbound:
                 )
             )
             await announce(session, clinic.id, message.conversation_id)
-        return True
+            return await self._claim(session, clinic, message.conversation_id)
 
-    async def _failed(self, clinic: Clinic, message: OutboundMessage, error: SendFailed) -> bool:
+    async def _failed(self, session: AsyncSession, clinic: Clinic, message: OutboundMessage, error: SendFailed) -> bool:
+        """Record a send that did not work; True when later messages need not wait for it."""
         now = self._clock()
-        async with self._database.begin(clinic.id) as session:
-            row = await session.get_one(Outbox, message.outbox_id, with_for_update=True)
-            row.error = error.reason
-            log.warning("send_failed", outbox=row.id, error=error.reason, permanent=error.permanent)
-            if row.state != "sending":
-                return True  # a status report was quicker and knows better
-            if error.unknown:
-                row.state = "unknown"
-                return False
-            if error.permanent or now - row.created_at > _GIVE_UP:
-                row.state = "failed"
-                await open_escalation(
-                    session, clinic, conversation_id=row.conversation_id, key=f"out:{row.id}:failed",
-                    severity="soon", reason="technical", now=now, details={"undelivered": row.content_key},
-                )  # fmt: skip
-                await announce(session, clinic.id, row.conversation_id)
-                return True
-            wait = timedelta(seconds=_BACKOFF[min(row.attempts - 1, len(_BACKOFF) - 1)])
-            row.state, row.not_before = "queued", now + wait
-            await wake(session, _wakeup(clinic, row.conversation_id), after=wait)
+        row = await session.get_one(Outbox, message.outbox_id, with_for_update=True)
+        row.error = error.reason
+        log.warning("send_failed", outbox=row.id, error=error.reason, permanent=error.permanent)
+        if row.state != "sending":
+            return True  # a status report was quicker and knows better
+        if error.unknown:
+            row.state = "unknown"
             return False
+        if error.permanent or now - row.created_at > _GIVE_UP:
+            row.state = "failed"
+            await open_escalation(
+                session, clinic, conversation_id=row.conversation_id, key=f"out:{row.id}:failed",
+                severity="soon", reason="technical", now=now, details={"undelivered": row.content_key},
+            )  # fmt: skip
+            await announce(session, clinic.id, row.conversation_id)
+            await session.flush()
+            return True
+        wait = timedelta(seconds=_BACKOFF[min(row.attempts - 1, len(_BACKOFF) - 1)])
+        row.state, row.not_before = "queued", now + wait
+        await wake(session, _wakeup(clinic, row.conversation_id), after=wait)
+        return False
 
 
 def _wakeup(clinic: Clinic, conversation_id: uuid.UUID) -> Wakeup:

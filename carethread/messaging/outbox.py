@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, cast
 
 import structlog
-from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -50,37 +49,42 @@ async def queue(
 
     Returns how many rows are new.
     """
-    added = 0
-    for number, say in enumerate(says):
-        rendered = render_guarded(content, clinic, conversation, say, language or conversation.language, now)
-        row = await session.scalar(
-            insert(Outbox)
-            .values(
-                conversation_id=conversation.id,
-                inbox_id=inbox_id,
-                key=f"{key}:{number}",
-                author="assistant",
-                content_key=rendered.key,
-                content_version=rendered.version,
-                language=rendered.language,
-                parameters=dict(say.parameters),
-                text=rendered.text,
-                quick_replies=[{"title": title, "value": value} for title, value in rendered.quick_replies],
-                state="queued",
-                attempts=0,
-                not_before=not_before,
-            )
-            .on_conflict_do_nothing(index_elements=["tenant_id", "key"])
-            .returning(Outbox.id)
+    rows = [
+        _row(render_guarded(content, clinic, conversation, say, language or conversation.language, now), say)
+        | {
+            "conversation_id": conversation.id,
+            "inbox_id": inbox_id,
+            "key": f"{key}:{number}",
+            "not_before": not_before,
+        }
+        for number, say in enumerate(says)
+    ]
+    if not rows:
+        return 0
+    added = (
+        await session.scalars(
+            insert(Outbox).values(rows).on_conflict_do_nothing(index_elements=["tenant_id", "key"]).returning(Outbox.id)
         )
-        added += row is not None
+    ).all()
     if added:
-        await session.execute(
-            update(Conversation).where(Conversation.id == conversation.id).values(last_outbound_at=now)
-        )
+        conversation.last_outbound_at = now
         await wake(session, Wakeup("outbound", clinic.id, str(conversation.id)))
         await announce(session, clinic.id, conversation.id)
-    return added
+    return len(added)
+
+
+def _row(rendered: Rendered, say: Say) -> dict[str, Any]:
+    return {
+        "author": "assistant",
+        "content_key": rendered.key,
+        "content_version": rendered.version,
+        "language": rendered.language,
+        "parameters": dict(say.parameters),
+        "text": rendered.text,
+        "quick_replies": [{"title": title, "value": value} for title, value in rendered.quick_replies],
+        "state": "queued",
+        "attempts": 0,
+    }
 
 
 def is_verified(conversation: Conversation, clinic: Clinic, now: datetime) -> bool:

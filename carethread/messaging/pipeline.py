@@ -22,9 +22,10 @@ from carethread.dialogue.content import ContentStore
 from carethread.dialogue.engine import Dialogue, EngineRefused, EngineUnavailable, Request, Turn
 from carethread.escalation import open_escalation, pause_for_emergency, pause_for_human
 from carethread.messaging.consent import opted_out, set_consent
-from carethread.messaging.lease import Fenced, Lease, leased
+from carethread.messaging.lease import Fenced, Lease, acquire, release
 from carethread.messaging.outbox import Say, queue, sender_id
 from carethread.messaging.screens import Screens
+from carethread.messaging.types import MAX_TEXT
 from carethread.messaging.wakeups import Wakeup, wake
 from carethread.messaging.wordless import reading_of
 from carethread.safety.screening import Screening
@@ -74,31 +75,78 @@ class Pipeline:
     async def work(self, tenant: str, conversation_id: uuid.UUID) -> None:
         """Screen what is new, then answer what is open. Safe to call at any time, from any process."""
         clinic = self._clinics[tenant]
-        await self.screen(clinic, conversation_id)
-        while await self._drain(clinic, conversation_id):
-            # A message that came while we let go of the lease found it taken, so it is ours to look for.
-            await self.screen(clinic, conversation_id)
+        opened = await self._open(clinic, conversation_id)
+        if opened is None:
+            return
+        lease = opened[0]
+        question: Question | None = opened[1]
+        try:
+            while question is not None:
+                question = await _Step(self, clinic, lease, question).run()
+        except Fenced:
+            log.warning("fenced", tenant=tenant, conversation=str(conversation_id))
 
-    async def screen(self, clinic: Clinic, conversation_id: uuid.UUID) -> None:
-        """Read every unscreened message for red flags; guidance and escalation are committed together."""
-        now = self._clock()
+    async def _open(self, clinic: Clinic, conversation_id: uuid.UUID) -> tuple[Lease, Question] | None:
+        """Screen, take the lease, and close what needs no engine, in one transaction.
+
+        None when nothing is left for the engine, or when another worker holds the conversation: it will find what
+        we saw, since it looks again before it lets go.
+        """
         async with self._database.begin(clinic.id) as session:
-            rows = (
-                await session.scalars(
-                    select(Inbox)
-                    .where(Inbox.conversation_id == conversation_id, Inbox.screened_at.is_(None))
-                    .order_by(Inbox.id)
-                    .with_for_update(skip_locked=True)
-                )
-            ).all()
-            for row in rows:
-                row.screened_at = now
-                if row.kind != "text" or not row.text.strip():
-                    continue
-                found = self._safety.screen(row.text)
-                row.level, row.rule = found.level, found.rule
-                if found.level in _GUIDANCE:
-                    await self._red_flag(session, clinic, row, found, now)
+            await self._screen(session, clinic, conversation_id)
+            taken = await acquire(session, clinic.id, conversation_id, seconds=self._patience.lease)
+            if taken is None:
+                return None
+            lease, conversation = taken
+            question = await self._next(session, clinic, conversation)
+            return (lease, question) if question else None
+
+    async def _next(self, session: AsyncSession, clinic: Clinic, conversation: Conversation) -> Question | None:
+        """The oldest open message that needs the engine, after closing those before it that do not.
+
+        With none left, or the oldest waiting for its next try, the conversation is let go in this transaction. Its
+        row is locked, so a message that arrives meanwhile is either seen here or finds the conversation free.
+        """
+        now = self._clock()
+        while True:
+            row = await session.scalar(
+                select(Inbox)
+                .where(Inbox.conversation_id == conversation.id, Inbox.done_at.is_(None))
+                .order_by(Inbox.id)
+                .limit(1)
+                .execution_options(populate_existing=True)
+            )
+            if row is not None and row.screened_at is None:
+                await self._screen(session, clinic, conversation.id)
+                continue
+            if row is None or (row.retry_at and row.retry_at > now):
+                release(conversation)
+                return None
+            if row.kind != "event":
+                conversation.last_inbound_at = max(conversation.last_inbound_at or row.received_at, row.received_at)
+            if row.kind == "text":
+                conversation.language = self._safety.language(row.text, conversation.language, clinic.languages)
+            if not await self._without_engine(session, clinic, conversation, row, now):
+                return Question.of(clinic, conversation, row)
+            await session.flush()
+
+    async def _screen(self, session: AsyncSession, clinic: Clinic, conversation_id: uuid.UUID) -> None:
+        """Read every unscreened message for red flags; guidance and escalation commit together with its reading."""
+        now = self._clock()
+        rows = await session.scalars(
+            select(Inbox)
+            .where(Inbox.conversation_id == conversation_id, Inbox.screened_at.is_(None))
+            .order_by(Inbox.id)
+            .with_for_update(skip_locked=True)
+        )
+        for row in rows.all():
+            row.screened_at = now
+            if row.kind == "event" or not row.text.strip():
+                continue
+            found = self._safety.screen(row.text[:MAX_TEXT])
+            row.level, row.rule = found.level, found.rule
+            if found.level in _GUIDANCE:
+                await self._red_flag(session, clinic, row, found, now)
 
     async def _red_flag(
         self, session: AsyncSession, clinic: Clinic, row: Inbox, found: Screening, now: datetime
@@ -122,215 +170,196 @@ class Pipeline:
         await announce(session, clinic.id, conversation.id)
         log.info("red_flag", tenant=clinic.id, conversation=str(conversation.id), level=found.level, rule=found.rule)
 
-    async def _drain(self, clinic: Clinic, conversation_id: uuid.UUID) -> bool:
-        """Answer open messages while we hold the lease; True when some may have come since."""
-        async with leased(self._database, clinic.id, conversation_id, seconds=self._patience.lease) as lease:
-            if lease is None:
-                return False
-            worked = False
-            while row := await self._next(clinic, conversation_id):
-                try:
-                    if not await _Step(self, clinic, lease, row).run():
-                        return False
-                except Fenced:
-                    log.warning("fenced", tenant=clinic.id, conversation=str(conversation_id))
-                    return False
-                worked = True
-            return worked
-
-    async def _next(self, clinic: Clinic, conversation_id: uuid.UUID) -> Inbox | None:
-        """The oldest open message; None also while it waits for its next try."""
-        async with self._database.begin(clinic.id) as session:
-            row = await session.scalar(
-                select(Inbox)
-                .where(Inbox.conversation_id == conversation_id, Inbox.done_at.is_(None))
-                .order_by(Inbox.id)
-                .limit(1)
-            )
-        if row is None:
-            return None
-        if row.screened_at is None:
-            await self.screen(clinic, conversation_id)
-            return await self._next(clinic, conversation_id)
-        return None if row.retry_at and row.retry_at > self._clock() else row
-
-
-class _Step:
-    """One message under a lease: decide, ask the engine, commit."""
-
-    def __init__(self, pipeline: Pipeline, clinic: Clinic, lease: Lease, row: Inbox) -> None:
-        self._p = pipeline
-        self._clinic = clinic
-        self._lease = lease
-        self._row = row
-
-    async def run(self) -> bool:
-        """True when the message is closed, False when it waits for another try."""
-        p, row = self._p, self._row
-        now = p._clock()
-        async with p._database.begin(self._clinic.id) as session:
-            conversation = await self._lease.guard(session)
-            language = conversation.language
-            if row.kind == "text":
-                language = p._safety.language(row.text, conversation.language, self._clinic.languages)
-                conversation.language = language
-            if await self._without_engine(session, conversation, now):
-                return True
-        text = row.text if row.kind != "text" else (reading_of(row.text, language) or row.text)
-        request = Request(
-            sender=sender_id(self._clinic.id, row.conversation_id),
-            message_id=str(row.id),
-            channel=conversation.channel,
-            language=language,
-            text=text,
-            kind="event" if row.kind == "event" else "text",
-            event=row.event,
-        )
-        try:
-            turn = await self._ask(request)
-        except EngineUnavailable as error:
-            return await self._try_again(str(error))
-        except EngineRefused as error:
-            log.error("turn_refused", inbox=row.id, error=str(error))
-            await self._hand_to_human(p._clock())
-            return True
-        await self._commit(turn)
-        return True
-
-    async def _without_engine(self, session: AsyncSession, conversation: Conversation, now: datetime) -> bool:
+    async def _without_engine(
+        self, session: AsyncSession, clinic: Clinic, conversation: Conversation, row: Inbox, now: datetime
+    ) -> bool:
         """Close what needs no engine: keywords, a patient who stopped, a human's conversation, no words."""
-        row, p = self._row, self._p
         stopped = await opted_out(session, conversation.channel, conversation.address)
-        keyword = p._safety.keyword(row.text, conversation.channel, stopped) if row.kind == "text" else None
+        keyword = self._safety.keyword(row.text, conversation.channel, stopped) if row.kind == "text" else None
         if keyword is not None:
             if keyword.value != "help":
                 state = "opted_out" if keyword.value == "stop" else "opted_in"
                 await set_consent(session, conversation.channel, conversation.address, state, now=now, inbox_id=row.id)
-            await self._close(session, conversation, [Say(_KEYWORD_REPLY[keyword.value], {})], "keyword", now)
+            await self._close(
+                session, clinic, conversation, row, [Say(_KEYWORD_REPLY[keyword.value], {})], "keyword", now
+            )
             return True
         if stopped and conversation.channel != "web":
             if row.kind != "event":
                 await open_escalation(
-                    session, self._clinic, conversation_id=conversation.id, key=f"in:{row.id}:opted_out",
+                    session, clinic, conversation_id=conversation.id, key=f"in:{row.id}:opted_out",
                     severity="routine", reason="opted_out", now=now, patient_id=conversation.patient_id,
                     inbox_id=row.id,
                 )  # fmt: skip
-            await self._close(session, conversation, [], "to_human", now)
+            await self._close(session, clinic, conversation, row, [], "to_human", now)
             return True
         if conversation.owner == "human":
-            await self._close(session, conversation, [], "to_human", now)
+            await self._close(session, clinic, conversation, row, [], "to_human", now)
             return True
         if conversation.owner == "emergency":
             says = [] if row.kind == "event" else [Say("utter_safety_waiting", {})]
-            await self._close(session, conversation, says, "to_human", now)
+            await self._close(session, clinic, conversation, row, says, "to_human", now)
             return True
         if row.kind == "media":
-            await self._close(session, conversation, [Say("utter_media_only", {})], "answered", now)
+            await self._close(session, clinic, conversation, row, [Say("utter_media_only", {})], "answered", now)
             return True
         if row.kind == "text" and reading_of(row.text, conversation.language) == "":
-            await self._close(session, conversation, [Say("utter_no_words", {})], "answered", now)
+            await self._close(session, clinic, conversation, row, [Say("utter_no_words", {})], "answered", now)
             return True
         return False
 
-    async def _ask(self, request: Request) -> Turn:
-        """The engine's turn; when it takes long, the patient is told so while it goes on."""
-        task = asyncio.create_task(self._p._dialogue.turn(request))
+    async def _close(
+        self,
+        session: AsyncSession,
+        clinic: Clinic,
+        conversation: Conversation,
+        row: Inbox,
+        says: list[Say],
+        outcome: str,
+        now: datetime,
+    ) -> None:
+        """Queue the replies and close the row, in the caller's transaction."""
+        if says and conversation.introduced_at is None:
+            if not any(say.key == "utter_introduction" for say in says):
+                says = [Say("utter_introduction", {}), *says]
+            conversation.introduced_at = now
+        await queue(
+            session, clinic, self._content.current, conversation, says, key=f"in:{row.id}", now=now, inbox_id=row.id
+        )
+        row.language = conversation.language
+        row.done_at, row.outcome = now, outcome
+        await announce(session, clinic.id, conversation.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open message for the engine, as it was when the lease was taken."""
+
+    inbox_id: int
+    received_at: datetime
+    attempts: int
+    held: bool
+    event: bool
+    request: Request
+
+    @classmethod
+    def of(cls, clinic: Clinic, conversation: Conversation, row: Inbox) -> Question:
+        request = Request(
+            sender=sender_id(clinic.id, conversation.id),
+            message_id=str(row.id),
+            channel=conversation.channel,
+            language=conversation.language,
+            text=(reading_of(row.text, conversation.language) or row.text)[:MAX_TEXT],
+            kind="event" if row.kind == "event" else "text",
+            event=row.event,
+        )
+        return cls(row.id, row.received_at, row.attempts, row.held_at is not None, row.kind == "event", request)
+
+
+class _Step:
+    """One question under a lease: ask the engine, commit, and go on to the next."""
+
+    def __init__(self, pipeline: Pipeline, clinic: Clinic, lease: Lease, question: Question) -> None:
+        self._p = pipeline
+        self._clinic = clinic
+        self._lease = lease
+        self._question = question
+        self._held = question.held
+
+    async def run(self) -> Question | None:
+        """The next question; None when the conversation was let go."""
         try:
-            spent = (self._p._clock() - self._row.received_at).total_seconds()
-            patience = max(0.0, self._p._patience.holding_after - spent)
-            done, _ = await asyncio.wait({task}, timeout=patience if self._row.held_at is None else None)
-            if not done:
-                await self._hold(self._p._clock())
-            return await task
+            turn = await self._ask()
+        except EngineUnavailable as error:
+            return await self._try_again(str(error))
+        except EngineRefused as error:
+            log.error("turn_refused", inbox=self._question.inbox_id, error=str(error))
+            return await self._hand_to_human()
+        return await self._commit(turn)
+
+    async def _ask(self) -> Turn:
+        """The engine's turn; when it takes long, the patient is told so while it goes on."""
+        p = self._p
+        task = asyncio.create_task(p._dialogue.turn(self._question.request))
+        try:
+            async with self._lease.renewed(p._database):
+                spent = (p._clock() - self._question.received_at).total_seconds()
+                patience = None if self._held else max(0.0, p._patience.holding_after - spent)
+                done, _ = await asyncio.wait({task}, timeout=patience)
+                if not done:
+                    async with p._database.begin(self._clinic.id) as session:
+                        await self._hold(session, await self._lease.guard(session))
+                return await task
         finally:
             if not task.done():
                 task.cancel()
                 with suppress(asyncio.CancelledError, EngineUnavailable, EngineRefused):
                     await task
 
-    async def _commit(self, turn: Turn) -> None:
+    async def _commit(self, turn: Turn) -> Question | None:
         """Replies and the closing of the inbox row, in one transaction under the lease."""
-        now = self._p._clock()
-        async with self._p._database.begin(self._clinic.id) as session:
+        p, now = self._p, self._p._clock()
+        async with p._database.begin(self._clinic.id) as session:
             conversation = await self._lease.guard(session)
-            says = [Say(reply.key, reply.parameters) for reply in turn.replies]
-            if _silenced_meanwhile(conversation, says):
-                says = []
-            if not says and conversation.owner == "assistant" and self._row.kind == "text":
-                # Never silence: an engine with nothing to say is a fault, and the patient still gets a word.
-                log.error("turn_without_reply", inbox=self._row.id)
-                says = [Say("utter_not_understood_choices", {})]
-            await self._close(session, conversation, says, "answered", now, turn)
+            row = await session.get_one(Inbox, self._question.inbox_id)
+            if row.done_at is None:
+                says = [Say(reply.key, reply.parameters) for reply in turn.replies]
+                if _silenced_meanwhile(conversation, says):
+                    says = []
+                elif not says and conversation.owner == "assistant" and not self._question.event:
+                    # Never silence: an engine with nothing to say is a fault, and the patient still gets a word.
+                    log.error("turn_without_reply", inbox=row.id)
+                    says = [Say("utter_not_understood_choices", {})]
+                row.intent, row.confidence = turn.intent, turn.confidence
+                await p._close(session, self._clinic, conversation, row, says, "answered", now)
+                await session.flush()
+            return await p._next(session, self._clinic, conversation)
 
-    async def _close(
-        self,
-        session: AsyncSession,
-        conversation: Conversation,
-        says: list[Say],
-        outcome: str,
-        now: datetime,
-        turn: Turn | None = None,
-    ) -> None:
-        row = await session.get_one(Inbox, self._row.id, with_for_update=True)
-        if row.done_at is not None:
-            return
-        if says and conversation.introduced_at is None:
-            if not any(say.key == "utter_introduction" for say in says):
-                says = [Say("utter_introduction", {}), *says]
-            conversation.introduced_at = now
-        await queue(
-            session, self._clinic, self._p._content.current, conversation, says,
-            key=f"in:{row.id}", now=now, inbox_id=row.id,
-        )  # fmt: skip
-        if turn:
-            row.intent, row.confidence = turn.intent, turn.confidence
-        row.language = conversation.language
-        row.done_at, row.outcome = now, outcome
-        await announce(session, self._clinic.id, conversation.id)
-
-    async def _hold(self, now: datetime) -> None:
+    async def _hold(self, session: AsyncSession, conversation: Conversation) -> None:
         """Tell the patient, once a message, that the answer takes longer."""
+        now = self._p._clock()
+        row = await session.get_one(Inbox, self._question.inbox_id)
+        if row.held_at is not None or row.done_at is not None or self._question.event:
+            return
+        row.held_at, self._held = now, True
+        await queue(
+            session, self._clinic, self._p._content.current, conversation, [Say("utter_holding", {})],
+            key=f"in:{row.id}:holding", now=now, inbox_id=row.id,
+        )  # fmt: skip
+
+    async def _try_again(self, why: str) -> Question | None:
+        """Keep the message for another try; after long enough a human gets it."""
+        now, question, patience = self._p._clock(), self._question, self._p._patience
+        age = (now - question.received_at).total_seconds()
+        log.warning("turn_failed", inbox=question.inbox_id, attempts=question.attempts + 1, error=why)
+        if age > patience.give_up_after:
+            return await self._hand_to_human()
+        wait = timedelta(seconds=_BACKOFF[min(question.attempts, len(_BACKOFF) - 1)])
         async with self._p._database.begin(self._clinic.id) as session:
             conversation = await self._lease.guard(session)
-            row = await session.get_one(Inbox, self._row.id, with_for_update=True)
-            if row.held_at is not None or row.kind == "event":
-                return
-            row.held_at = self._row.held_at = now
-            await queue(
-                session, self._clinic, self._p._content.current, conversation, [Say("utter_holding", {})],
-                key=f"in:{row.id}:holding", now=now, inbox_id=row.id,
-            )  # fmt: skip
-
-    async def _try_again(self, why: str) -> bool:
-        """Keep the message for another try; after long enough a human gets it. True when it is closed."""
-        now = self._p._clock()
-        age = (now - self._row.received_at).total_seconds()
-        log.warning("turn_failed", inbox=self._row.id, attempts=self._row.attempts + 1, error=why)
-        if age > self._p._patience.give_up_after:
-            await self._hand_to_human(now)
-            return True
-        if age > self._p._patience.holding_after:
-            await self._hold(now)
-        wait = timedelta(seconds=_BACKOFF[min(self._row.attempts, len(_BACKOFF) - 1)])
-        async with self._p._database.begin(self._clinic.id) as session:
-            await self._lease.guard(session)
-            row = await session.get_one(Inbox, self._row.id, with_for_update=True)
+            if age > patience.holding_after:
+                await self._hold(session, conversation)
+            row = await session.get_one(Inbox, question.inbox_id)
             row.attempts += 1
             row.retry_at = now + wait
-            await wake(session, Wakeup("inbound", self._clinic.id, str(row.conversation_id)), after=wait)
-        return False
+            release(conversation)
+            await wake(session, Wakeup("inbound", self._clinic.id, str(conversation.id)), after=wait)
+        return None
 
-    async def _hand_to_human(self, now: datetime) -> None:
+    async def _hand_to_human(self) -> Question | None:
         """The assistant cannot answer this one: a human will."""
-        async with self._p._database.begin(self._clinic.id) as session:
+        p, now = self._p, self._p._clock()
+        async with p._database.begin(self._clinic.id) as session:
             conversation = await self._lease.guard(session)
+            row = await session.get_one(Inbox, self._question.inbox_id)
             await open_escalation(
-                session, self._clinic, conversation_id=conversation.id, key=f"in:{self._row.id}:technical",
-                severity="soon", reason="technical", now=now, patient_id=conversation.patient_id,
-                inbox_id=self._row.id,
+                session, self._clinic, conversation_id=conversation.id, key=f"in:{row.id}:technical",
+                severity="soon", reason="technical", now=now, patient_id=conversation.patient_id, inbox_id=row.id,
             )  # fmt: skip
             await pause_for_human(session, conversation)
-            await self._close(session, conversation, [Say("utter_gave_up", {})], "gave_up", now)
+            await p._close(session, self._clinic, conversation, row, [Say("utter_gave_up", {})], "gave_up", now)
+            await session.flush()
+            return await p._next(session, self._clinic, conversation)
 
 
 def _silenced_meanwhile(conversation: Conversation, says: list[Say]) -> bool:

@@ -12,5 +12,10 @@ CHANNEL = "carethread_updates"
 
 
 async def announce(session: AsyncSession, tenant: str, conversation_id: uuid.UUID) -> None:
-    """Say that this conversation changed; carries ids, never content."""
+    """Say that this conversation changed, once a transaction; carries ids, never content."""
+    said: set[tuple[int, uuid.UUID]] = session.info.setdefault("announced", set())
+    this = (id(session.sync_session.get_transaction()), conversation_id)
+    if this in said:
+        return
+    said.add(this)
     await notify(session, CHANNEL, f"{tenant}/{conversation_id}")
