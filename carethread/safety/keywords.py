@@ -1,4 +1,4 @@
-"""Carrier keywords: STOP, START and HELP as whole messages. The words and their reasons: `content/safety/keywords.yml`."""
+"""Carrier keywords: STOP, START and HELP as whole messages. Words and reasons: `content/safety/keywords.yml`."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Speller:
         self._near: dict[str, list[str]] = {}
         self._alike: dict[str, list[str]] = {}
         self._uses = spelling.keys
-        for word in sorted(spelling.keys.keys() | starts):
+        for word in sorted(spelling.keys.keys() | starts if spelling.keys else ()):  # no keys: nothing is mended
             if len(word) >= MIN_LETTERS and word.isalpha():
                 self._near.setdefault(word[0], []).append(word)
                 self._alike.setdefault(self._sound(word), []).append(word)

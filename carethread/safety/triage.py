@@ -1,75 +1,46 @@
-"""Where a symptom belongs: emergency now, today, within three days, routine, or self-care. Never a diagnosis.
+"""What to do about a complaint that is no red flag: a first disposition by table, with its reason for staff.
 
-    table = load_triage(Path("content/safety/triage.yml"))
-    dispose("me arde al orinar", severity=6, table=table).level   # 'today'
-
-A complaint is found by its words; its rules are tried from the most to the least urgent, and the first that fits
-decides. What no rule speaks of is settled by how bad it is and how long it lasts, and errs toward care.
+The table is `content/safety/triage.yml`: complaint words in each language, then rules of which the first that
+fits decides. This never tells a patient what they have.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from carethread.safety.tables import LANGUAGES, Entry, read_table
+from rapidfuzz.distance import OSA
+
+from carethread.safety.tables import LANGUAGES, Entry, Fields, TableError, read_table
 from carethread.safety.text import fold
 
-Level = Literal["emergency_now", "today", "within_3_days", "routine", "self_care"]
-
-LEVELS: Final[tuple[Level, ...]] = ("emergency_now", "today", "within_3_days", "routine", "self_care")
-"""From most to least urgent."""
+DispositionLevel = Literal["emergency_now", "today", "within_3_days", "routine", "self_care"]
+DISPOSITIONS: Final[tuple[DispositionLevel, ...]] = (
+    "emergency_now",
+    "today",
+    "within_3_days",
+    "routine",
+    "self_care",
+)
+OTHER: Final = "other"  # the complaint that is in no list
+ANY: Final = "any"
+FUZZY_LETTERS: Final = 6  # words from this length may hold one slip
 
 _WORD = re.compile(r"[a-z0-9]+")
-_DURATION = re.compile(r"^(\d+)([hdw])$")
-_UNITS: Mapping[str, timedelta] = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_CONDITIONS = ("severity", "severity_below", "lasts", "lasts_below", "age", "age_below", "pregnant", "says")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Conditions that must all hold. `severity` and `age` are least values; `lasts` a least duration."""
-
-    level: Level
-    reason: str
-    where: str
-    severity: int | None = None
-    severity_below: int | None = None
-    lasts: timedelta | None = None
-    lasts_below: timedelta | None = None
-    age: int | None = None
-    age_below: int | None = None
-    pregnant: bool = False
-    says: tuple[tuple[str, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """A group of symptoms that patients name alike. `phrases` are words in a row, in either language."""
-
-    id: str
-    source: str
-    phrases: tuple[tuple[str, ...], ...]
-    rules: tuple[Rule, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TriageTable:
-    """All complaints, and the rules for what none of them settles."""
-
-    complaints: tuple[Complaint, ...]
-    otherwise: Complaint
+_RANGE = re.compile(r"(\d+(?:\.\d+)?[hdw]?)-(\d+(?:\.\d+)?[hdw]?)?")
+_HOURS = {"h": 1, "d": 24, "w": 168}
 
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """Where the symptom belongs. `reason` and `source` are for staff; `rule` is `<complaint>:<file line>`."""
+    """Where a complaint goes. `reason` and `source` are for staff, never for the patient."""
 
-    level: Level
+    level: DispositionLevel
     rule: str
     reason: str
     source: str
@@ -77,151 +48,187 @@ class Disposition:
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
-    words: tuple[str, ...]
-    severity: int | None
-    duration: timedelta | None
-    age: int | None
+class Range:
+    """Both ends belong to it."""
+
+    low: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class TriageRule:
+    """One row. A condition that is None always fits."""
+
+    id: str
+    complaints: frozenset[str] | None
+    severity: Range | None
+    hours: Range | None
+    age: Range | None
     pregnant: bool | None
+    says: frozenset[tuple[str, ...]]
+    unknown_fits: bool
+    level: DispositionLevel
+    reason: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class TriageTable:
+    """Complaint words (in the order of the table) and rules."""
+
+    complaints: Mapping[str, tuple[tuple[str, ...], ...]]
+    rules: tuple[TriageRule, ...]
 
 
 def dispose(
     complaint_text: str,
-    *,
-    severity: int | None = None,
-    duration: timedelta | None = None,
-    age_years: int | None = None,
-    pregnant: bool | None = None,
+    severity: int | None,
+    duration: timedelta | None,
+    age_years: float | None,
+    pregnant: bool | None,
     table: TriageTable,
 ) -> Disposition:
-    """Decide from the patient's words, how bad it is (0–10), how long it lasts, and what the chart says.
+    """Return the disposition of a complaint. A text that names several goes by the most urgent rule of any.
 
-    Where the words name several complaints, the most urgent disposition stands. An unknown fact fits no condition.
+    `severity` is 0-10, `age_years` may be a fraction for babies; what is unknown is None. Screen the text for
+    red flags first: this table does not repeat them.
     """
-    facts = _Facts(_words(complaint_text), severity, duration, age_years, pregnant)
-    found = [
-        complaint for complaint in table.complaints if any(_has(facts.words, phrase) for phrase in complaint.phrases)
-    ]
-    decided = [made for complaint in found if (made := _decide(complaint, facts)) is not None]
-    decided.append(
-        _certain(_decide(table.otherwise, facts)) if not decided else _floor(table.otherwise, facts, decided[0])
-    )
-    return min(decided, key=lambda made: LEVELS.index(made.level))
+    words = tuple(_WORD.findall(fold(complaint_text)[0].replace("'", "")))
+    complaints = _complaints(words, table)
+    hours = None if duration is None else duration.total_seconds() / 3600
+    for rule in table.rules:
+        about = [name for name in complaints if rule.complaints is None or name in rule.complaints]
+        if not about:
+            continue
+        if rule.says and not any(_said(phrase, words) for phrase in rule.says):
+            continue
+        if rule.pregnant is not None and rule.pregnant != bool(pregnant):
+            continue
+        measured = ((rule.severity, severity), (rule.hours, hours), (rule.age, age_years))
+        if all(_fits(wanted, value, rule.unknown_fits) for wanted, value in measured):
+            return Disposition(rule.level, rule.id, rule.reason, rule.source, about[0])
+    raise AssertionError("load_triage makes sure that the last rule fits everything")
+
+
+def complaint_of(complaint_text: str, table: TriageTable) -> str:
+    """Return the first complaint group of a text, or `other`."""
+    return _complaints(tuple(_WORD.findall(fold(complaint_text)[0].replace("'", ""))), table)[0]
 
 
 def load_triage(path: Path) -> TriageTable:
-    """Load the table; raises `TableError` with file, line and mend for a bad one."""
-    root = read_table(path).fields("the triage table", required=("complaints", "otherwise"))
-    complaints = tuple(_complaint(entry) for entry in root["complaints"].items("complaints"))
-    seen: set[str] = set()
-    for entry, complaint in zip(root["complaints"].items("complaints"), complaints, strict=True):
-        if complaint.id in seen:
-            raise entry.fail(f"complaint '{complaint.id}' stands twice; give each its own id")
-        seen.add(complaint.id)
-    fields = root["otherwise"].fields("'otherwise'", required=("source", "rules"))
-    rules = tuple(_rule(entry) for entry in fields["rules"].items("rules"))
+    """Load the triage table; raise `TableError` with file, line and mend for a bad one."""
+    file = read_table(path).fields("the triage table", required=("levels", "complaints", "rules"))
+    if tuple(file["levels"].texts("levels")) != DISPOSITIONS:
+        raise file["levels"].fail(f"levels must be {', '.join(DISPOSITIONS)}, most urgent first")
+    complaints: dict[str, tuple[tuple[str, ...], ...]] = {}
+    for entry in file.items("complaints"):
+        fields = entry.fields("a complaint", required=("id", *LANGUAGES))
+        phrases = [_phrase(item) for code in LANGUAGES for item in fields[code].items(code)]
+        complaints[fields["id"].text("id")] = tuple(dict.fromkeys(phrases))
+    rules = tuple(_rule(entry, complaints) for entry in file.items("rules"))
+    ids = [rule.id for rule in rules]
+    for entry, name in zip(file.items("rules"), ids, strict=True):
+        if ids.count(name) > 1:
+            raise entry.fail(f"rule '{name}' stands twice; rename one")
     last = rules[-1] if rules else None
-    if last is None or any(getattr(last, name) for name in _CONDITIONS):
-        raise root["otherwise"].fail(
-            "the last rule of 'otherwise' must have no conditions, so that everything is settled"
-        )
-    return TriageTable(complaints, Complaint("otherwise", fields["source"].text("source"), (), rules))
+    if last is None or last.complaints or last.severity or last.hours or last.age or last.pregnant or last.says:
+        raise TableError(f"{path}:{file['rules'].line}: the last rule must fit everything; add one with only a level")
+    return TriageTable(complaints, rules)
 
 
-def _decide(complaint: Complaint, facts: _Facts) -> Disposition | None:
-    rule = next((rule for rule in complaint.rules if _fits(rule, facts)), None)
-    if rule is None:
-        return None
-    return Disposition(rule.level, f"{complaint.id}:{rule.where}", rule.reason, complaint.source, complaint.id)
-
-
-def _certain(made: Disposition | None) -> Disposition:
-    assert made is not None, "load_triage sees to it that 'otherwise' settles everything"
-    return made
-
-
-def _floor(otherwise: Complaint, facts: _Facts, known: Disposition) -> Disposition:
-    """What is very bad is never less urgent than the general rules say, whatever it is called."""
-    if facts.severity is not None and facts.severity >= 7:
-        return _certain(_decide(otherwise, facts))
-    return known
-
-
-def _fits(rule: Rule, facts: _Facts) -> bool:
-    return (
-        (rule.severity is None or (facts.severity is not None and facts.severity >= rule.severity))
-        and (rule.severity_below is None or (facts.severity is not None and facts.severity < rule.severity_below))
-        and (rule.lasts is None or (facts.duration is not None and facts.duration >= rule.lasts))
-        and (rule.lasts_below is None or (facts.duration is not None and facts.duration < rule.lasts_below))
-        and (rule.age is None or (facts.age is not None and facts.age >= rule.age))
-        and (rule.age_below is None or (facts.age is not None and facts.age < rule.age_below))
-        and (not rule.pregnant or facts.pregnant is True)
-        and (not rule.says or any(_has(facts.words, phrase) for phrase in rule.says))
+def _rule(entry: Entry, complaints: Mapping[str, object]) -> TriageRule:
+    fields = entry.fields(
+        "a rule",
+        required=("id", "complaint", "level", "reason", "source"),
+        optional=("severity", "duration", "age", "pregnant", "says", "unknown"),
     )
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(_WORD.findall(fold(text)[0].replace("'", "")))
-
-
-def _has(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
-    """Whether the words of `phrase` stand in `words` in a row; a word ending in * stands for any ending."""
-    size = len(phrase)
-    return any(
-        all(_same(words[start + at], wanted) for at, wanted in enumerate(phrase))
-        for start in range(len(words) - size + 1)
-    )
-
-
-def _same(word: str, wanted: str) -> bool:
-    return word.startswith(wanted[:-1]) if wanted.endswith("*") else word == wanted
-
-
-def _complaint(entry: Entry) -> Complaint:
-    fields = entry.fields("a complaint", required=("id", "source", "words", "rules"))
-    words = fields["words"].fields("'words'", required=LANGUAGES)
-    phrases = tuple(_phrase(text) for language in LANGUAGES for text in words[language].texts("words"))
-    rules = tuple(_rule(item) for item in fields["rules"].items("rules"))
-    order = [LEVELS.index(rule.level) for rule in rules]
-    if order != sorted(order):
-        raise fields["rules"].fail("rules must go from the most to the least urgent, or a lower one hides a higher one")
-    return Complaint(fields["id"].text("id"), fields["source"].text("source"), phrases, rules)
-
-
-def _rule(entry: Entry) -> Rule:
-    fields = entry.fields("a rule", required=("level", "reason"), optional=_CONDITIONS)
     level = fields["level"].text("level")
-    if level not in LEVELS:
-        raise fields["level"].fail(f"level '{level}' is not known (levels: {', '.join(LEVELS)})")
-
-    def number(name: str) -> int | None:
-        given = fields.get(name)
-        return given.number(name) if given else None
-
-    def length(name: str) -> timedelta | None:
-        given = fields.get(name)
-        if given is None:
-            return None
-        if not (match := _DURATION.match(given.text(name))):
-            raise given.fail(f"{name} is no duration; write 12h, 3d or 2w")
-        return int(match[1]) * _UNITS[match[2]]
-
-    says = fields.get("says")
+    if level not in DISPOSITIONS:
+        raise fields["level"].fail(f"level '{level}' is not known (levels: {', '.join(DISPOSITIONS)})")
     pregnant = fields.get("pregnant")
-    return Rule(
+    unknown = fields.get("unknown")
+    if unknown is not None and unknown.text("unknown") != "fits":
+        raise unknown.fail("unknown can only be 'fits'; remove the line otherwise")
+    return TriageRule(
+        id=fields["id"].text("id"),
+        complaints=_groups(fields["complaint"], complaints),
+        severity=_range(fields, "severity"),
+        hours=_range(fields, "duration"),
+        age=_range(fields, "age"),
+        pregnant=None if pregnant is None else pregnant.text("pregnant") == "true",
+        says=frozenset(_phrase(item) for item in fields.items("says")),
+        unknown_fits=unknown is not None,
         level=level,
         reason=fields["reason"].text("reason"),
-        where=str(entry.line),
-        severity=number("severity"),
-        severity_below=number("severity_below"),
-        lasts=length("lasts"),
-        lasts_below=length("lasts_below"),
-        age=number("age"),
-        age_below=number("age_below"),
-        pregnant=pregnant is not None and pregnant.text("pregnant") == "yes",
-        says=tuple(_phrase(text) for text in says.texts("says")) if says else (),
+        source=fields["source"].text("source"),
     )
 
 
-def _phrase(text: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"[a-z0-9]+\*?", fold(text)[0].replace("'", "")))
+def _groups(entry: Entry, complaints: Mapping[str, object]) -> frozenset[str] | None:
+    if entry.value == ANY:
+        return None
+    names = entry.texts("complaint")
+    for name in names:
+        if name not in complaints:
+            raise entry.fail(f"complaint '{name}' is not in the list above ({', '.join(complaints)})")
+    return frozenset(names)
+
+
+def _range(fields: Fields, key: str) -> Range | None:
+    entry = fields.get(key)
+    if entry is None:
+        return None
+    text = entry.text(key)
+    found = _RANGE.fullmatch(text)
+    if not found:
+        raise entry.fail(f"{key} is {text!r}, not a range; write for example 3-5, 12h-3d or 2w-")
+    low, high = found.groups()
+    return Range(_amount(low), math.inf if high is None else _amount(high))
+
+
+def _amount(text: str) -> float:
+    return float(text[:-1]) * _HOURS[text[-1]] if text[-1] in _HOURS else float(text)
+
+
+def _phrase(entry: Entry) -> tuple[str, ...]:
+    words = tuple(_WORD.findall(fold(entry.text("a word"))[0].replace("'", "")))
+    if not words:
+        raise entry.fail("this entry holds no word; write one or remove it")
+    return words
+
+
+def _fits(wanted: Range | None, value: float | None, unknown_fits: bool) -> bool:
+    if wanted is None:
+        return True
+    return unknown_fits if value is None else wanted.holds(value)
+
+
+def _complaints(words: tuple[str, ...], table: TriageTable) -> list[str]:
+    """Return every complaint with a phrase in the text, in the table's order; slips count when none is exact."""
+    for alike in (_same, _nearly):
+        named = [
+            name for name, phrases in table.complaints.items() if any(_said(phrase, words, alike) for phrase in phrases)
+        ]
+        if named:
+            return named
+    return [OTHER]
+
+
+def _same(written: str, wanted: str) -> bool:
+    return written == wanted
+
+
+def _nearly(written: str, wanted: str) -> bool:
+    long = len(wanted) >= FUZZY_LETTERS and len(written) >= FUZZY_LETTERS - 1
+    return written == wanted or (long and OSA.distance(written, wanted, score_cutoff=1) <= 1)
+
+
+def _said(phrase: tuple[str, ...], words: tuple[str, ...], alike: Callable[[str, str], bool] = _same) -> bool:
+    size = len(phrase)
+    return any(
+        all(alike(written, wanted) for written, wanted in zip(words[at : at + size], phrase, strict=True))
+        for at in range(len(words) - size + 1)
+    )
