@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sanic import HTTPResponse, Request, Sanic
 from sanic.response import json
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from carethread import console
 from carethread.bootstrap import Core, core, utc_now
@@ -37,8 +39,7 @@ def create_app(parts: Core, *, name: str = "carethread-gateway") -> App:
     async def start(_app: App) -> None:
         parts.updates.start()
         if not parts.settings.production:
-            for clinic in parts.clinics.values():
-                await console.ensure_demo_staff(parts.database, clinic, env=parts.settings.env)
+            _app.ctx.demo_staff = asyncio.create_task(_demo_staff(parts))
 
     @app.after_server_stop
     async def stop(_app: App) -> None:
@@ -51,6 +52,17 @@ def create_app(parts: Core, *, name: str = "carethread-gateway") -> App:
         return json({"status": "ok", "at": utc_now().isoformat()})
 
     return app
+
+
+async def _demo_staff(parts: Core) -> None:
+    """The demo's nurses, as soon as there is a database to keep them in."""
+    for clinic in parts.clinics.values():
+        while True:
+            try:
+                await console.ensure_demo_staff(parts.database, clinic, env=parts.settings.env)
+                break
+            except (SQLAlchemyError, OSError):
+                await asyncio.sleep(2)
 
 
 def shared_socket(host: str, port: int) -> socket.socket:

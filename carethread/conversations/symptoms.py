@@ -130,6 +130,7 @@ async def _dispose(ctx: Context) -> None:
         severity=ctx.get("symptom_severity"),
         duration=timedelta(hours=since["hours"]) if since else None,
         age_years=await _age(ctx),
+        pregnant=None,
         table=ctx.parts.triage,
     )
     ctx.set("symptom_disposition", found.level)

@@ -338,6 +338,11 @@ def _check_links(message: Message, messages: Mapping[str, Message], known: Seque
             )
         for placeholder in {name for text in texts for name in _PLACEHOLDER.findall(text)}:
             if placeholder not in message.parameters and placeholder not in known:
+                if placeholder.startswith("fact_"):
+                    raise ContentError(
+                        f"{message.place}: '{message.key}' ({language}) uses {{{placeholder}}}; every clinic.yml needs "
+                        f"'{placeholder.removeprefix('fact_')}' under facts"
+                    )
                 raise ContentError(
                     f"{message.place}: '{message.key}' ({language}) uses {{{placeholder}}}, which it does not declare "
                     f"(parameters: {', '.join(message.parameters) or 'none'})"

@@ -152,6 +152,9 @@ class Site:
         await asyncio.to_thread(self.phones.faults, **switches)
 
 
+FACTS = ("hours", "location", "parking", "insurance", "billing", "records", "first_visit")
+
+
 def clinic_file(directory: Path, tenant: str, sms: str, whatsapp: str) -> None:
     account = {"account_sid": "AC" + uuid.uuid4().hex, "auth_token_env": "CARETHREAD_TEST_TWILIO_TOKEN"}
     team = {"name": "Desk", "minutes": dict.fromkeys(("emergency", "urgent", "soon", "routine"), 5)}
@@ -166,6 +169,7 @@ def clinic_file(directory: Path, tenant: str, sms: str, whatsapp: str) -> None:
         ],
         "teams": {"desk": team},
         "routing": {"default": "desk"},
+        "facts": {name: {"en": name, "es": name} for name in FACTS},
     }
     directory.joinpath(tenant).mkdir(parents=True)
     directory.joinpath(tenant, "clinic.yml").write_text(yaml.safe_dump(clinic))
@@ -236,7 +240,6 @@ async def test_what_is_typed_on_a_phone_is_in_the_ledger_once(
         talk = await session.get_one(Conversation, row.conversation_id)
     assert (talk.channel, talk.address) == (channel, site.patient)
     assert talk.account == (SMS if channel == "sms" else WHATSAPP)
-    assert talk.last_inbound_at is not None
 
 
 async def test_a_picture_arrives_with_an_address_that_serves_it(site: Site) -> None:
