@@ -121,7 +121,8 @@ class Outbound:
                     )
                     .order_by(Outbox.id)
                     .limit(1)
-                    .with_for_update(of=Outbox, skip_locked=True)
+                    # Waits for another sender's claim: skipping its row would overtake it.
+                    .with_for_update(of=Outbox)
                 )
             ).first()
             if found is None:

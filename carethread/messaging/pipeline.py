@@ -37,6 +37,9 @@ log = structlog.get_logger()
 
 # Seconds before the n-th retry of a turn; the last one repeats.
 _BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)
+# How often, and after how many seconds, to look again at a message that another worker is reading.
+_LOOKS, _LOOK = 5, 0.02
+_LONG = 500  # characters of a message that is screened beside everything else
 # What a red flag says, by level. Content staff own the words.
 _GUIDANCE = {"emergency": "utter_safety_emergency", "crisis": "utter_safety_crisis"}
 _KEYWORD_REPLY = {"stop": "utter_stopped", "start": "utter_started", "help": "utter_help"}
@@ -108,6 +111,7 @@ class Pipeline:
         row is locked, so a message that arrives meanwhile is either seen here or finds the conversation free.
         """
         now = self._clock()
+        looks = 0
         while True:
             row = await session.scalar(
                 select(Inbox)
@@ -118,6 +122,13 @@ class Pipeline:
             )
             if row is not None and row.screened_at is None:
                 await self._screen(session, clinic, conversation.id)
+                if row.screened_at is None:
+                    # Another worker is reading it, and may be waiting for the row that we have locked.
+                    if looks == _LOOKS:
+                        release(conversation)
+                        return None
+                    looks += 1
+                    await asyncio.sleep(_LOOK)
                 continue
             if row is None or (row.retry_at and row.retry_at > now):
                 release(conversation)
@@ -143,7 +154,11 @@ class Pipeline:
             row.screened_at = now
             if row.kind == "event" or not row.text.strip():
                 continue
-            found = self._safety.screen(row.text[:MAX_TEXT])
+            text = row.text[:MAX_TEXT]
+            # A long text can take seconds; meanwhile the others of this process go on.
+            found = (
+                await asyncio.to_thread(self._safety.screen, text) if len(text) > _LONG else self._safety.screen(text)
+            )
             row.level, row.rule = found.level, found.rule
             if found.level in _GUIDANCE:
                 await self._red_flag(session, clinic, row, found, now)
