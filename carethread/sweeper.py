@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,7 @@ log = structlog.get_logger()
 # A row younger than this still has its own wake-up on the way.
 _GRACE = timedelta(seconds=3)
 _MOST = 200  # conversations woken in one sweep
+_LOOKUPS = 8  # sends looked up at the provider at once
 # How often the EHR is asked who was discharged.
 _POLL_EHR = timedelta(seconds=30)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -51,14 +53,25 @@ class Sweeper:
     _polled: dict[str, datetime] = field(default_factory=dict)
 
     async def sweep(self, tenant: str) -> None:
-        """Messages and deadlines first: they must not wait for an EHR that does not answer."""
+        """Messages and deadlines: they wait for nobody else's server."""
         now = self.clock()
         await self._wake_forgotten(tenant, now)
-        for outbox_id in await self.outbound.stuck(tenant):
-            await self.outbound.reconcile(tenant, outbox_id)
         async with self.database.begin(tenant) as session:
             await climb_overdue(session, self.clinics[tenant], now)
             await watch_waiting(session, self.clinics[tenant], now)
+
+    async def sweep_sends(self, tenant: str) -> None:
+        """Sends of unknown outcome, several at once: a provider that does not answer takes its time for each."""
+        some = asyncio.Semaphore(_LOOKUPS)
+
+        async def settle(outbox_id: int) -> None:
+            async with some:
+                await self.outbound.reconcile(tenant, outbox_id)
+
+        done = await asyncio.gather(*map(settle, await self.outbound.stuck(tenant)), return_exceptions=True)
+        for error in done:
+            if isinstance(error, BaseException):
+                log.warning("send_not_settled", tenant=tenant, error=type(error).__name__)
 
     async def sweep_ehr(self, tenant: str) -> None:
         """What needs the EHR: writes on their way, who was discharged, touchpoints that are due."""

@@ -36,6 +36,7 @@ async def run_worker(parts: WorkerParts, stop: asyncio.Event) -> None:
     tasks = [
         asyncio.create_task(_jobs(parts, stop)),
         asyncio.create_task(_sweep(parts, stop, sweeper.sweep)),
+        asyncio.create_task(_sweep(parts, stop, sweeper.sweep_sends)),
         asyncio.create_task(_sweep(parts, stop, sweeper.sweep_ehr)),
     ]
     await stop.wait()

@@ -6,11 +6,11 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from carethread.clinic import Clinic, Clinics, load_clinic
 from carethread.config import PROJECT
@@ -21,8 +21,10 @@ from carethread.messaging.outbound import Outbound
 from carethread.messaging.pipeline import Patience, Pipeline
 from carethread.messaging.screens import Screens, load_screens
 from carethread.messaging.types import Channels, InboundMessage, OutboundMessage, SendFailed, Sent
+from carethread.programs.library import Programs
 from carethread.storage.database import Database
-from carethread.storage.models import Conversation, Inbox, Outbox
+from carethread.storage.models import Conversation, Escalation, Inbox, Outbox
+from carethread.sweeper import Sweeper
 
 pytestmark = pytest.mark.server
 
@@ -182,3 +184,55 @@ async def test_a_sender_waits_for_the_row_that_another_is_claiming(desk: Desk) -
         assert desk.provider.taken == []
     await asyncio.wait_for(sending, 5)
     assert desk.provider.taken == [row.id for row in await desk.outbox()]
+
+
+async def test_a_provider_that_does_not_answer_delays_no_deadline(desk: Desk) -> None:
+    """Sends whose outcome is unknown are asked about beside the watch over escalations, not before it."""
+    desk.engine.gate.set()
+    conversation_id = await desk.receive("my chest hurts and I can't breathe")
+    await desk.workers[0].work(desk.clinic.id, conversation_id)
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    async with desk.database.begin(desk.clinic.id) as session:
+        await session.execute(update(Outbox).values(state="unknown", not_before=long_ago))
+        await session.execute(update(Escalation).values(deadline=long_ago))
+    answers = asyncio.Event()
+
+    async def lookup(_message: OutboundMessage) -> Sent | None:
+        await answers.wait()
+        return Sent("found")
+
+    desk.provider.lookup = lookup  # type: ignore[method-assign]
+    settling = asyncio.create_task(sweeper(desk).sweep_sends(desk.clinic.id))
+    await asyncio.wait_for(sweeper(desk).sweep(desk.clinic.id), 5)
+    async with desk.database.begin(desk.clinic.id) as session:
+        assert [row.climbs for row in await session.scalars(select(Escalation))] == [1]
+    answers.set()
+    await settling
+    assert [(row.state, row.provider_id) for row in await desk.outbox()] == [("sent", "found")]
+
+
+async def test_one_send_that_cannot_be_settled_keeps_no_other_from_it(desk: Desk) -> None:
+    desk.engine.gate.set()
+    for text in ("one", "two"):
+        conversation_id = await desk.receive(text)
+    await desk.workers[0].work(desk.clinic.id, conversation_id)
+    async with desk.database.begin(desk.clinic.id) as session:
+        await session.execute(update(Outbox).values(state="unknown", not_before=datetime.now(UTC) - timedelta(hours=1)))
+    first, *others = [row.id for row in await desk.outbox()]
+
+    async def lookup(message: OutboundMessage) -> Sent | None:
+        if message.outbox_id == first:
+            raise RuntimeError("a fault of ours")
+        return Sent(f"P{message.outbox_id}")
+
+    desk.provider.lookup = lookup  # type: ignore[method-assign]
+    await sweeper(desk).sweep_sends(desk.clinic.id)
+    assert [row.state for row in await desk.outbox()] == ["unknown", *["sent"] * len(others)]
+
+
+def sweeper(desk: Desk) -> Sweeper:
+    """Without an EHR: messages and deadlines need none."""
+    return Sweeper(
+        desk.database, Clinics({desk.clinic.id: desk.clinic}), desk.workers[0], desk.outbound, {},
+        Programs(), desk.workers[0]._content, lambda: datetime.now(UTC),
+    )  # fmt: skip
