@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -38,6 +39,7 @@ class Said:
     state: str
     author: str
     quick_replies: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -175,6 +177,7 @@ class Patient:
                 row.state,
                 row.author,
                 tuple(str(item["title"]) for item in row.quick_replies),
+                row.parameters,
             )
             for row in rows
         ]

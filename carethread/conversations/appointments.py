@@ -78,7 +78,7 @@ class Whom(Step):
         if await self._named(ctx):
             return True
         options = [Option(s.code, s.display[ctx.language]) for s in ctx.clinic.specialties]
-        choice = read_choice(ctx.text, options, ctx.language)
+        choice = read_choice(ctx.text, options, ctx.language, numbered=True)
         if choice.picked and choice.picked.sure:
             self._specialty(ctx, choice.picked.value)
             return True
@@ -108,6 +108,7 @@ class Reason(Step):
 
     slot = "visit_reason"
     takes_anything = True
+    means = frozenset({"report_symptom", "medication_refill", "ask_test_results", "inform"})
 
     async def ask(self, ctx: Context, attempt: int) -> None:
         ctx.say("utter_ask_visit_reason" if attempt == 0 else "utter_ask_visit_reason_again")
@@ -158,16 +159,15 @@ class Offer(Step):
 
     async def read(self, ctx: Context) -> bool:
         offers: list[dict[str, Any]] = ctx.get("visit_offers") or []
-        choice = read_choice(ctx.text, [_option(made, ctx) for made in offers], ctx.language)
+        choice = read_choice(ctx.text, [_option(made, ctx) for made in offers], ctx.language, numbered=True)
         if choice.picked and choice.picked.sure:
             return await self._take(ctx, next(made for made in offers if made["slot_id"] == choice.picked.value))
         if choice.any and offers:
             return await self._take(ctx, offers[0])
         preference = read_when(ctx.text, language=ctx.language, now=ctx.now)
         if preference is not None:
-            fitting = [made for made in offers if preference.matches(datetime.fromisoformat(made["start"]))]
-            if len(fitting) == 1:
-                return await self._take(ctx, fitting[0])
+            if (meant := _the_one_at(preference, offers, ctx)) is not None:
+                return await self._take(ctx, meant)
             ctx.set("visit_time", ctx.text[:300])
             ctx.set("visit_offers", None)
             return True
@@ -286,7 +286,7 @@ class WhichVisit(Step):
 
     async def read(self, ctx: Context) -> bool:
         coming = (await visits(ctx))[:6]
-        choice = read_choice(ctx.text, [_visit_option(visit, ctx) for visit in coming], ctx.language)
+        choice = read_choice(ctx.text, [_visit_option(visit, ctx) for visit in coming], ctx.language, numbered=True)
         if choice.picked and choice.picked.sure:
             ctx.set(self.slot, choice.picked.value)
             return True
@@ -548,6 +548,15 @@ def _kept(made: SlotOffer, number: int) -> dict[str, Any]:
         "place": "" if made.virtual else made.location,
         "virtual": made.virtual,
     }
+
+
+def _the_one_at(preference: TimePreference, offers: list[dict[str, Any]], ctx: Context) -> dict[str, Any] | None:
+    """The only offer at the time said; "9:30" is near 9:00 for a wish, but among offers it is the one at 9:30."""
+    starts = [(made, datetime.fromisoformat(made["start"]).astimezone(ctx.clinic.zone)) for made in offers]
+    fitting = [(made, start) for made, start in starts if preference.matches(start)]
+    if preference.at is not None and len(fitting) > 1:
+        fitting = [(made, start) for made, start in fitting if start.time() == preference.at]
+    return fitting[0][0] if len(fitting) == 1 else None
 
 
 def _lines(offers: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,27 +12,29 @@ from typing import ClassVar
 import structlog
 
 from carethread.conversations.context import Context
+from carethread.conversations.handoff import boundary
 
 log = structlog.get_logger()
 
 _TRIES = 3
 
+# Questions for a clinician: the answer says so, and a nurse hears of it.
+BOUNDARIES = frozenset(
+    {"ask_dosing", "ask_diagnosis", "ask_test_results", "ask_prognosis", "medication_question", "medication_refill"}
+)
 # Questions by the way, answered inside any form by `utter_<intent>`.
-ASIDES = frozenset(
-    {
-        "faq_hours", "faq_location", "faq_parking", "faq_insurance", "faq_billing", "faq_phone", "faq_records",
-        "faq_first_visit", "ask_capabilities", "bot_challenge", "privacy", "help", "change_language", "small_talk",
-        "ask_dosing", "ask_diagnosis", "ask_test_results", "ask_prognosis", "medication_question", "repeat",
-        "wrong_person",
-    }
-)  # fmt: skip
-# Boundary questions are for a clinician: the answer says so, and a nurse hears of it.
-BOUNDARIES = frozenset({"ask_dosing", "ask_diagnosis", "ask_test_results", "ask_prognosis", "medication_question"})
+ASIDES = BOUNDARIES | {
+    "faq_hours", "faq_location", "faq_parking", "faq_insurance", "faq_billing", "faq_phone", "faq_records",
+    "faq_first_visit", "ask_capabilities", "bot_challenge", "privacy", "help", "change_language", "small_talk",
+    "repeat",
+}  # fmt: skip
 
 # Another task that a patient may turn to in the middle of a form.
 TASKS = {
     "book_appointment": "book_form",
     "list_appointments": "appointments_form",
+    "appointment_preparation": "appointments_form",
+    "video_link": "appointments_form",
     "confirm_appointment": "confirm_form",
     "reschedule_appointment": "reschedule_form",
     "cancel_appointment": "cancel_form",
@@ -42,6 +44,13 @@ TASKS = {
 # How sure the classifier must be, at a step that takes any words and at one that has not understood.
 _SURE_ANYWHERE = 0.8
 _SURE_WHEN_LOST = 0.45
+# Wishes that end any form, with the confidence that each needs at the least.
+_LEAVES = {
+    "never_mind": 0.0, "request_human": 0.0, "stop_messages": 0.0,
+    "emergency": 0.6, "grief": 0.6, "complaint": 0.6, "wrong_person": 0.6,
+}  # fmt: skip
+# Those heard before the answer is read, which would take "never mind" for a no.
+_LEAVES_AT_ONCE = {"request_human": 0.6, "never_mind": 0.75}
 
 
 class Step:
@@ -52,6 +61,8 @@ class Step:
     takes_anything: ClassVar[bool] = False
     # Its answers may sound like a wish to leave ("call me"), so they are read before such wishes are heard.
     reads_first: ClassVar[bool] = False
+    # Intents that are its answer, though elsewhere they would be another task ("my knee hurts" is why somebody comes).
+    means: ClassVar[frozenset[str]] = frozenset()
 
     async def applies(self, _ctx: Context) -> bool:
         """Whether this has to be asked at all."""
@@ -122,15 +133,15 @@ async def _answer(form: Form, step: Step, ctx: Context) -> int:
     so_far = int(attempts.get(step.slot, 0))
     if step.reads_first and await step.read(ctx):
         return 0
-    if ctx.intends("request_human", least=0.6):
-        leave(ctx, "request_human")
-        return so_far
-    threshold = _SURE_ANYWHERE if step.takes_anything else 1.1
-    if _aside(ctx, form, threshold) or ctx.get("form_exit"):
+    for intent, least in _LEAVES_AT_ONCE.items():
+        if ctx.intends(intent, least=least):
+            leave(ctx, intent)
+            return so_far
+    if step.takes_anything and await _aside(ctx, form, step, _SURE_ANYWHERE):
         return so_far
     if not step.reads_first and await step.read(ctx):
         return 0
-    if ctx.get("form_exit") or _aside(ctx, form, _SURE_WHEN_LOST) or ctx.get("form_exit"):
+    if ctx.get("form_exit") or await _aside(ctx, form, step, _SURE_WHEN_LOST):
         return so_far
     attempts[step.slot] = so_far + 1
     ctx.set("form_state", attempts)
@@ -139,26 +150,19 @@ async def _answer(form: Form, step: Step, ctx: Context) -> int:
     return so_far + 1
 
 
-def _aside(ctx: Context, form: Form, least: float) -> bool:
+async def _aside(ctx: Context, form: Form, step: Step, least: float) -> bool:
     """Answer a question by the way, or leave for what the patient wants instead; True when it was one."""
-    if ctx.intends("never_mind", least=least):
-        leave(ctx, "never_mind")
-    elif ctx.intends("emergency", least=max(least, 0.6)):
-        leave(ctx, "emergency")
-    elif ctx.intends("request_human", least=least):
-        leave(ctx, "request_human")
-    elif ctx.intends("stop_messages", least=least):
-        leave(ctx, "stop_messages")
-    elif ctx.intends("grief", "complaint", least=max(least, 0.6)):
+    if ctx.intent in step.means:
+        return False
+    if ctx.intent in _LEAVES and ctx.confidence >= max(least, _LEAVES[ctx.intent]):
         leave(ctx, ctx.intent)
-    elif ctx.intends(*(TASKS), least=max(least, 0.6)) and TASKS[ctx.intent] != form.name:
+    elif ctx.intends(*TASKS, least=max(least, 0.6)) and TASKS[ctx.intent] != form.name:
         leave(ctx, f"start:{TASKS[ctx.intent]}")
+    elif ctx.intends(*BOUNDARIES, least=least):
+        await boundary(ctx)
     elif ctx.intends(*ASIDES, least=least):
         if ctx.intent != "repeat":
             ctx.say(f"utter_{ctx.intent}")
-        if ctx.intent in BOUNDARIES:
-            ctx.set("ask_nurse", ctx.intent)
-        return True
     else:
         return False
     return True

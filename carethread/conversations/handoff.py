@@ -60,11 +60,6 @@ async def boundary(ctx: Context) -> None:
     ctx.say(f"utter_{ctx.intent}")
 
 
-async def refill(ctx: Context) -> None:
-    await ctx.escalate("clinical_question", "soon", details={"about": "medication_refill"})
-    ctx.say("utter_medication_refill")
-
-
 async def wrong_person(ctx: Context) -> None:
     """Somebody else has this number: nothing more is sent to it until the clinic has looked."""
     await ctx.escalate("identity", "soon", details={"why": "says this is the wrong number"})
@@ -88,6 +83,7 @@ EXITS: dict[str, Callable[[Context], Awaitable[None]]] = {
     "stop_messages": stop,
     "complaint": complaint,
     "grief": grief,
+    "wrong_person": wrong_person,
     "locked": locked,
     "deceased": locked,
     "done": locked,
@@ -101,11 +97,11 @@ INTENTS: dict[str, Callable[[Context], Awaitable[None]]] = {
     "start_messages": start,
     "complaint": complaint,
     "grief": grief,
+    "wrong_person": wrong_person,
     "ask_dosing": boundary,
     "ask_diagnosis": boundary,
     "ask_test_results": boundary,
     "ask_prognosis": boundary,
     "medication_question": boundary,
-    "medication_refill": refill,
-    "wrong_person": wrong_person,
+    "medication_refill": boundary,
 }

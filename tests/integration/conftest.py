@@ -1,0 +1,22 @@
+"""One installation for all conversations."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.stack import Stack, running_stack
+from tests.world import World
+
+
+@pytest.fixture(scope="session")
+async def stack() -> AsyncIterator[Stack]:
+    """Every process of the product."""
+    async with running_stack() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def world(stack: Stack) -> World:
+    return World(stack)
