@@ -55,11 +55,11 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(**changes: Any) -> AsyncIterator[Stack]:
-    """Start everything; about twenty seconds, most of it Rasa."""
+async def running_stack(*, only: frozenset[str] | None = None, **changes: Any) -> AsyncIterator[Stack]:
+    """Start everything, or `only` some lines of the Procfile; about twenty seconds, most of it Rasa."""
     home = Path(tempfile.mkdtemp(prefix="carethread-stack-"))
     home.chmod(0o755)
-    ports = _free_ports(5)
+    ports = free_ports(5)
     values: dict[str, Any] = {
         "env": "test",
         "data_dir": home,
@@ -73,7 +73,8 @@ async def running_stack(**changes: Any) -> AsyncIterator[Stack]:
     }
     settings = Settings(**values)
     said: list[str] = []
-    supervisor = Supervisor(settings, say=said.append)
+    supervisor = Supervisor(settings, say=said.append, only=only)
+    before = dict(os.environ)
     _export(settings)
     database: Database | None = None
     try:
@@ -90,6 +91,8 @@ async def running_stack(**changes: Any) -> AsyncIterator[Stack]:
         if database:
             await database.close()
         await supervisor.stop()
+        os.environ.clear()
+        os.environ.update(before)
         if supervisor.postgres:
             shutil.rmtree(supervisor.postgres.home, ignore_errors=True)
         shutil.rmtree(home, ignore_errors=True)
@@ -97,13 +100,12 @@ async def running_stack(**changes: Any) -> AsyncIterator[Stack]:
 
 def _export(settings: Settings) -> None:
     """What the supervisor passes on only from the environment."""
-    for name in ("lease_seconds", "holding_after", "give_up_after", "ehr_timeout", "action_timeout", "turn_timeout"):
-        os.environ[f"CARETHREAD_{name.upper()}"] = str(getattr(settings, name))
-    for name in ("clinics_dir", "programs_dir", "content_dir"):
+    waits = ("lease_seconds", "holding_after", "give_up_after", "ehr_timeout", "action_timeout", "turn_timeout")
+    for name in (*waits, "clinics_dir", "programs_dir", "content_dir", "log_level"):
         os.environ[f"CARETHREAD_{name.upper()}"] = str(getattr(settings, name))
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for listener in sockets:
