@@ -139,8 +139,11 @@ def read(body: bytes, channels: tuple[str, ...]) -> TurnRequest:
     language = fields.get("language")
     if language is not None and not isinstance(language, str):
         raise BadRequest("language is not a string")
+    sender = _required(fields, "sender")
+    if not all(sender.partition("/")[::2]):
+        raise BadRequest("sender is not <tenant>/<conversation id>")
     return TurnRequest(
-        sender=_required(fields, "sender"),
+        sender=sender,
         message_id=_required(fields, "message_id"),
         channel=channel,
         text=text if kind == "text" and isinstance(text, str) else "",

@@ -1,8 +1,9 @@
 """Keeps a conversation's stored events few, and the next prediction the same as if all of them were still there.
 
 Whole turns are dropped, oldest first. In the place of dropped turns stand the slots they set and the loop they left
-active. Three kinds of turn stay: the last ones, the one that started the active loop (its trigger message matters to
-the form), and the last ones that stories saw (rules hide their turns from stories, so a story may look far back).
+active. What stays: the last turns (and the last that were not undone), the one that started the active loop (its
+trigger message matters to the form), and the last that stories saw (rules hide their turns from stories, so a story
+may look far back).
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from rasa.shared.core.constants import ACTION_LISTEN_NAME, ACTION_SESSION_START_
 from rasa.shared.core.events import (
     ActionExecuted,
     ActionExecutionRejected,
-    ActionReverted,
     ActiveLoop,
     Event,
     SessionStarted,
@@ -27,7 +27,7 @@ from rasa.shared.core.slots import Slot
 from rasa.shared.core.trackers import DialogueStateTracker
 
 LAST_TURNS = 8
-# AugmentedMemoizationPolicy looks at 6 states (config.yml), which are at most 6 turns and usually 3.
+# As many as the states that StoryPolicy looks at (max_history in config.yml): a turn is at least one state.
 STORY_TURNS = 6
 
 
@@ -46,7 +46,7 @@ class State:
 
 @dataclass(frozen=True)
 class Turn:
-    """A user message and all that followed it, with the state before it and after it."""
+    """A user message and all that followed it until Rasa listened again, with the state before it and after it."""
 
     events: tuple[Event, ...]
     before: State
@@ -54,14 +54,11 @@ class Turn:
 
     @property
     def reverts(self) -> int:
-        return sum(isinstance(event, UserUtteranceReverted | ActionReverted) for event in self.events)
+        return sum(isinstance(event, UserUtteranceReverted) for event in self.events)
 
     @property
     def seen_by_stories(self) -> bool:
-        return any(
-            isinstance(event, ActionExecuted) and event.action_name != ACTION_LISTEN_NAME and not event.hide_rule_turn
-            for event in self.events
-        )
+        return any(isinstance(event, ActionExecuted) and not event.hide_rule_turn for event in self.events)
 
     def starts(self, loop: str) -> bool:
         return any(isinstance(event, ActiveLoop) and event.name == loop for event in self.events)
@@ -89,11 +86,12 @@ def compact(
 
 def split(events: Sequence[Event], slots: Sequence[Slot]) -> tuple[tuple[Event, ...], list[Turn]]:
     """What stands before the first message, and the turns."""
+    starts = set(beginnings(events))
     tracker = DialogueStateTracker("", slots)
     groups: list[list[Event]] = [[]]
     states: list[State] = []
-    for event in events:
-        if isinstance(event, UserUttered):
+    for index, event in enumerate(events):
+        if index in starts:
             groups.append([])
             states.append(State.of(tracker))
         groups[-1].append(event)
@@ -103,19 +101,49 @@ def split(events: Sequence[Event], slots: Sequence[Slot]) -> tuple[tuple[Event, 
     return tuple(groups[0]), turns
 
 
+def beginnings(events: Sequence[Event]) -> Iterator[int]:
+    """Where turns begin: right behind the listening that the message ended, so with what was prepared for it."""
+    behind_listening = 0
+    for index, event in enumerate(events):
+        if isinstance(event, UserUttered):
+            yield behind_listening
+            behind_listening = index + 1
+        elif _is_listen(event):
+            behind_listening = index + 1
+
+
 def chosen(turns: Sequence[Turn], last: int, story: int) -> list[int]:
     """The numbers of the turns to keep, ascending."""
+    grounds, standing = reverted(turns)
     start = max(0, len(turns) - last)
-    while start > 0 and _reaches_back(turns[start:]):
-        start -= 1
-    kept = set(range(start, len(turns)))
+    kept = set(range(start, len(turns))) | set(standing[-1][-last:])
     loop = turns[start].before.loop
     if loop is not None:
         starting = [index for index in range(start) if turns[index].starts(loop)]
         kept.update(starting[-1:])
-    seen = [index for index, turn in enumerate(turns) if turn.seen_by_stories and turn.reverts == 0]
+    seen = [index for index in standing[-1] if turns[index].seen_by_stories]
     kept.update(seen[-story:] if story else ())
+    for index in sorted(kept, reverse=True):
+        kept.update(grounds[index])
     return sorted(kept)
+
+
+def reverted(turns: Sequence[Turn]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """For each turn: the turns that it undoes and falls back on; and the turns that stand once it is over.
+
+    A turn that Rasa reverts (the fallback does) undoes itself: the next prediction is made from the last turn that
+    stands, which may lie far back behind others that were undone.
+    """
+    standing: list[int] = []
+    grounds: list[tuple[int, ...]] = []
+    after: list[tuple[int, ...]] = []
+    for index, turn in enumerate(turns):
+        standing.append(index)
+        undone = standing[-turn.reverts :] if turn.reverts else []
+        del standing[len(standing) - len(undone) :]
+        grounds.append((*undone, *standing[-1:]) if undone else ())
+        after.append(tuple(standing))
+    return grounds, after
 
 
 def fresh_opening(turn: Turn, initial: dict[str, Any], opening: Sequence[Event]) -> list[Event]:
@@ -150,16 +178,6 @@ def loop_changes(old: State, new: State, time: float | None) -> Iterator[Event]:
         yield ActiveLoop(new.loop, timestamp=time)
     if new.loop and new.loop_rejected and not (old.loop == new.loop and old.loop_rejected):
         yield ActionExecutionRejected(new.loop, timestamp=time)
-
-
-def _reaches_back(turns: Sequence[Turn]) -> bool:
-    """Whether a revert in these turns undoes something from before the first of them."""
-    reverts = 0
-    for index, turn in enumerate(turns):
-        reverts += turn.reverts
-        if reverts > index:
-            return True
-    return False
 
 
 def _apply(tracker: DialogueStateTracker, event: Event) -> None:

@@ -24,7 +24,7 @@ os.environ["RASA_TELEMETRY_ENABLED"] = "false"
 
 NAME = "carethread"
 # Our components' code: a model trained by other code would be read with other eyes.
-COMPONENTS = ("text", "ngrams", "featurizer", "classifier", "policies")
+COMPONENTS = ("text", "ngrams", "featurizer", "classifier", "entities", "policies")
 
 # What Rasa warns of in every project that keeps its texts and its entities where we keep ours.
 EXPECTED_WARNINGS = (

@@ -13,9 +13,9 @@ from rasa.core.nlg.generator import NaturalLanguageGenerator
 from rasa.core.policies.policy import PolicyPrediction
 from rasa.core.processor import MessageProcessor
 from rasa.shared.constants import INTENT_MESSAGE_PREFIX
-from rasa.shared.core.constants import EXTERNAL_MESSAGE_PREFIX, IS_EXTERNAL
+from rasa.shared.core.constants import ACTION_LISTEN_NAME, EXTERNAL_MESSAGE_PREFIX, IS_EXTERNAL
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import BotUttered, ConversationResumed, Event, SlotSet, UserUttered
+from rasa.shared.core.events import ActionExecuted, BotUttered, ConversationResumed, Event, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from carethread_engine.faults import ActionFailed, note, watching
@@ -156,6 +156,8 @@ def preparations(tracker: DialogueStateTracker, request: TurnRequest) -> list[Ev
         # Who speaks to the patient is settled on the platform. It asks us only when it is our turn, so a pause
         # left over here would be silence for ever.
         events.append(ConversationResumed())
+        if tracker.latest_action_name != ACTION_LISTEN_NAME:  # the pause came before Rasa listened again
+            events.append(ActionExecuted(ACTION_LISTEN_NAME))
     slot = tracker.slots.get(LANGUAGE_SLOT)
     if slot is not None and request.language and slot.value != request.language:
         events.append(SlotSet(LANGUAGE_SLOT, request.language))
