@@ -66,6 +66,11 @@ class PatternIndex(Generic[T]):
             for word in anchor:
                 self._by_anchor.setdefault(word, []).append(at)
 
+    def warm(self) -> None:
+        """Build every matcher now instead of with the first message that needs it."""
+        for entry in range(len(self._entries)):
+            self._matcher(entry)
+
     def find(self, text: Text) -> list[tuple[T, int, int]]:
         """Return every pattern found, with its first word and the one after its last."""
         wanted: set[int] = set()

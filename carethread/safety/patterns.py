@@ -6,7 +6,7 @@
     (passed out|fainted)    either phrase; a phrase may hold anything, brackets too
     really?                 may be missing
     ..3                     up to three words, not crossing a comma, a sentence or a word that turns the meaning
-    ^                       a sentence or clause begins or ends here
+    ^  ^^                   a sentence or clause, or only a sentence, begins or ends here
     #  #<54  #>=400  #1-12  a number, written in digits or words
 
 Words are folded the way messages are: no accents, "can't" is "can not".
@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from carethread.safety.text import MARKS
+from carethread.safety.text import BREAKS, MARKS
 
 Phrase = tuple[str, ...]
 
@@ -50,7 +50,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    pass
+    sentence: bool = False  # only where a sentence begins or ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,8 @@ class _Parser:
     def _item(self, item: str) -> list[Form]:
         if item == "^":
             return [(Edge(),)]
+        if item == "^^":
+            return [(Edge(sentence=True),)]
         gap = _GAP.match(item)
         if gap:
             return [(Gap(int(gap.group(1))),)]
@@ -233,6 +235,8 @@ def _token(step: Step, stops: list[str]) -> dict[str, Any]:
             return {"TEXT": {"IN": sorted(options)}}
         case Gap(most):
             return {"TEXT": {"NOT_IN": stops}, "OP": f"{{0,{most}}}"}
+        case Edge(sentence=True):
+            return {"TEXT": {"IN": sorted(BREAKS)}}
         case Edge():
             return {"TEXT": {"IN": sorted(MARKS)}}
         case Number(low, high, open_low, open_high):

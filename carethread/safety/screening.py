@@ -10,40 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
+from typing import Final
 
-import spacy
-
-from carethread.safety.context import Found, Kind, Layout, Modifier, taken_away
+from carethread.safety.findings import Dropped, LanguageRules, Match, fired_in
 from carethread.safety.levels import RANK, Level
-from carethread.safety.matching import PatternIndex, Text, amounts, as_text
-from carethread.safety.rules import LanguageTables, Rule, Tables, load_tables
-from carethread.safety.text import Piece, split
+from carethread.safety.rules import Tables, load_tables
+from carethread.safety.text import chunks, split, unbroken
 
-MOST_CHARACTERS = 12_000  # of one message that are read; every channel allows less
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A rule that fired. `span` counts characters of the message as it was sent."""
-
-    rule: str
-    level: Level
-    language: str
-    span: tuple[int, int]
-    source: str
-    where: str  # file and line of the pattern
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """A finding that context took away, for those who tune the tables."""
-
-    rule: str
-    language: str
-    span: tuple[int, int]
-    why: Kind
+MOST_CHARACTERS: Final = 12_000  # of one message that are read; every channel allows less
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,127 +40,13 @@ class Screening:
         return frozenset(match.rule for match in self.matches)
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    rule: Rule
-    where: str
-
-
-class _Language:
-    """One language's compiled rules."""
-
-    def __init__(self, tables: LanguageTables, rules: Iterable[Rule], elsewhere: frozenset[str]) -> None:
-        self.code = tables.language
-        self.own_words = tables.vocabulary - elsewhere
-        self._tables = tables
-        self._nlp = spacy.blank(tables.language)
-        self._amount = amounts(tables.numbers)
-        self._rules: PatternIndex[_Finding] = PatternIndex(self._nlp, tables.gap_stops)
-        self._shields: PatternIndex[tuple[str, bool]] = PatternIndex(self._nlp, tables.gap_stops)
-        self._modifiers: PatternIndex[Modifier] = PatternIndex(self._nlp, tables.gap_stops)
-        self._exceptions: PatternIndex[Modifier] = PatternIndex(self._nlp, tables.gap_stops)
-        for rule in rules:
-            said = rule.texts[self.code]
-            for written in said.patterns:
-                self._rules.add(_Finding(rule, written.where), written.forms)
-            for written in said.not_within:
-                self._shields.add((rule.id, True), written.forms)
-            for written in said.not_with:
-                self._shields.add((rule.id, False), written.forms)
-        for modifier, patterns, exceptions in tables.modifiers:
-            for written in patterns:
-                self._modifiers.add(modifier, written.forms)
-            for written in exceptions:
-                self._exceptions.add(modifier, written.forms)
-        for index in (self._rules, self._shields, self._modifiers, self._exceptions):
-            index.finish()
-
-    def read(self, pieces: tuple[Piece, ...]) -> _Reading:
-        read = self._tables.reader.read(pieces)
-        return _Reading(self, as_text(self._nlp, read, self._tables.vocabulary, self._amount))
-
-    def rules_in(self, text: Text) -> list[tuple[_Finding, int, int]]:
-        return self._rules.find(text)
-
-    def shields_in(self, text: Text) -> list[tuple[tuple[str, bool], int, int]]:
-        return self._shields.find(text)
-
-    def layout_of(self, text: Text) -> Layout:
-        return Layout(text.pieces, self._tables.turns)
-
-    def modifiers_in(self, text: Text) -> list[Found]:
-        found = self._modifiers.find(text)
-        if not found:
-            return []
-        voided = self._exceptions.find(text)
-        return [
-            Found(modifier, start, end)
-            for modifier, start, end in found
-            if not any(other == modifier and a < end and start < b for other, a, b in voided)
-        ]
-
-
-class _Reading:
-    """One message read in one language. What surrounds a finding is looked up only when there is one."""
-
-    def __init__(self, language: _Language, text: Text) -> None:
-        self.language = language
-        self.text = text
-        self.findings = language.rules_in(text)
-
-    @cached_property
-    def layout(self) -> Layout:
-        return self.language.layout_of(self.text)
-
-    @cached_property
-    def shields(self) -> list[tuple[tuple[str, bool], int, int]]:
-        return self.language.shields_in(self.text)
-
-    @cached_property
-    def modifiers(self) -> list[Found]:
-        return self.language.modifiers_in(self.text)
-
-    @cached_property
-    def foreign_modifiers(self) -> list[Found]:
-        """Modifiers that only this language knows; "no" alone says nothing about a finding in the other."""
-        words = [piece.word for piece in self.text.pieces]
-        own = self.language.own_words
-        return [one for one in self.modifiers if not own.isdisjoint(words[one.start : one.end])]
-
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the characters of the message that these words stand for."""
-        pieces = self.text.pieces[start:end]
-        return min(piece.start for piece in pieces), max(piece.end for piece in pieces)
-
-    def words_of(self, span: tuple[int, int]) -> tuple[int, int] | None:
-        """Return the words of this reading that stand for these characters."""
-        at = [n for n, p in enumerate(self.text.pieces) if p.start < span[1] and span[0] < p.end]
-        return (at[0], at[-1] + 1) if at else None
-
-    def why_not(self, rule: Rule, start: int, end: int) -> Kind | None:
-        """Return why a finding of this reading does not count."""
-        for (name, within), a, b in self.shields:
-            if name != rule.id:
-                continue
-            if a < end and start < b if within else self.layout.same_sentence((a, b), (start, end)):
-                return "figurative"
-        return taken_away(start, end, self.modifiers, self.layout, ignores=rule.ignores, heeds=rule.heeds)
-
-    def why_not_elsewhere(self, rule: Rule, span: tuple[int, int]) -> Kind | None:
-        """Return why a finding of another language's reading does not count: "no tengo chest pain"."""
-        words = self.words_of(span)
-        if words is None or not self.foreign_modifiers:
-            return None
-        return taken_away(*words, self.foreign_modifiers, self.layout, ignores=rule.ignores, heeds=rule.heeds)
-
-
 class RuleSet:
     """All rules, ready to screen. Build it once; it keeps nothing of what it screens."""
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self._languages = [
-            _Language(
+            LanguageRules(
                 language,
                 tables.rules,
                 frozenset().union(*(other.vocabulary for other in tables.languages if other is not language)),
@@ -200,9 +61,14 @@ class RuleSet:
         never alarm alone, only in combinations with something in this message.
         """
         pieces = split(text[:MOST_CHARACTERS])
-        if not any(piece.word[0].isalnum() or ord(piece.word[0]) > 0x2000 for piece in pieces):
-            return Screening()
-        fired, dropped = self._fired([language.read(pieces) for language in self._languages])
+        fired: list[Match] = []
+        dropped: list[Dropped] = []
+        for version in {pieces, unbroken(pieces)}:
+            for chunk in chunks(version):
+                readings = [language.read(chunk.pieces) for language in self._languages]
+                found, taken = fired_in(readings)
+                fired += [match for match in found if match.span[1] > chunk.heard]
+                dropped += taken
         signs = frozenset(match.rule for match in fired)
         matches = [match for match in fired if match.level != "none"]
         matches += self._combined(fired, signs, frozenset(known))
@@ -221,24 +87,10 @@ class RuleSet:
             dropped=tuple(dropped),
         )
 
-    def _fired(self, readings: list[_Reading]) -> tuple[list[Match], list[Dropped]]:
-        """Return what counts and what context took away; signs have the level `none`."""
-        fired: dict[tuple[str, tuple[int, int]], Match] = {}
-        dropped: list[Dropped] = []
-        for reading in readings:
-            for finding, start, end in reading.findings:
-                rule, span = finding.rule, reading.span(start, end)
-                why = reading.why_not(rule, start, end)
-                for other in readings:
-                    if why is None and other is not reading:
-                        why = other.why_not_elsewhere(rule, span)
-                code = reading.language.code
-                if why:
-                    dropped.append(Dropped(rule.id, code, span, why))
-                else:
-                    match = Match(rule.id, rule.level, code, span, rule.source, finding.where)
-                    fired.setdefault((rule.id, span), match)
-        return list(fired.values()), dropped
+    def warm(self) -> None:
+        """Compile every pattern now. A server calls this at start, so that no patient waits for it."""
+        for language in self._languages:
+            language.warm()
 
     def _combined(self, fired: list[Match], signs: frozenset[str], known: frozenset[str]) -> list[Match]:
         if not signs:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,6 +21,11 @@ YES_SI: Final = "sip"  # "sí" is yes, "si" is if; without accents nobody can te
 BREAKS: Final = frozenset({STOP, ASKS})
 MARKS: Final = frozenset({STOP, ASKS, COMMA})
 
+LONGEST_STRETCH: Final = 90  # words read at once; a longer sentence is read in stretches
+OVERLAPPING: Final = 40  # words that two stretches share
+LEAD_IN: Final = 18  # of these, the words that only give the second stretch its context
+
+_FIRST_SYMBOL = 0x2000  # emoji and the like may stand for words
 _SENTENCE_ENDS = ".!;\n\r…:"
 _CLAUSE_ENDS = ',()[]"|–—/'
 _MARKS = frozenset(_SENTENCE_ENDS + _CLAUSE_ENDS + "?")
@@ -99,12 +104,62 @@ def _join_spelled_out(pieces: list[Piece]) -> list[Piece]:
     return joined
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A sentence, or a stretch of one that is very long. What ends before `heard` was in the chunk before."""
+
+    pieces: tuple[Piece, ...]
+    heard: int
+
+
+def chunks(pieces: Sequence[Piece]) -> Iterator[Chunk]:
+    """Cut a message into sentences, so that the work grows with its length and not with its square."""
+    sentence: list[Piece] = []
+    for piece in pieces:
+        sentence.append(piece)
+        if piece.word in _SENTENCE_ENDS + ASKS:
+            yield from _stretches(sentence)
+            sentence = []
+    yield from _stretches(sentence)
+
+
+def _stretches(sentence: list[Piece]) -> Iterator[Chunk]:
+    if not any(_may_mean(piece.word) for piece in sentence):
+        return
+    heard = -1
+    at = 0
+    while True:
+        stretch = tuple(sentence[at : at + LONGEST_STRETCH])
+        yield Chunk(stretch, heard)
+        if at + LONGEST_STRETCH >= len(sentence):
+            return
+        at += LONGEST_STRETCH - OVERLAPPING
+        heard = sentence[at + LEAD_IN].start
+
+
+def _may_mean(word: str) -> bool:
+    return word[0].isalnum() or ord(word[0]) > _FIRST_SYMBOL
+
+
+def unbroken(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """Return the message without dots and line ends that only mark a pause: "i can't... breathe"."""
+    kept: list[Piece] = []
+    for at, piece in enumerate(pieces):
+        line_end = piece.word == STOP and piece.start == piece.end
+        near = {other.word for other in pieces[max(0, at - 1) : at + 2] if other is not piece}
+        pause = piece.word == "…" or (piece.word == STOP and STOP in near)
+        if not line_end and not pause:
+            kept.append(piece)
+    return tuple(kept)
+
+
 class Reader:
     """Reads pieces in one language. The result always begins and ends with a sentence end."""
 
     def __init__(self, spelling: Spelling) -> None:
         self._shorthand = spelling.shorthand
         self._longest = max((len(key) for key in spelling.shorthand), default=1)
+        self._starts = frozenset(key[0] for key in spelling.shorthand)
         self._speller = Speller(spelling)
 
     def read(self, pieces: Iterable[Piece]) -> tuple[Piece, ...]:
@@ -204,6 +259,10 @@ class Reader:
         result: list[Piece] = []
         at = 0
         while at < len(pieces):
+            if pieces[at].word not in self._starts:
+                result.append(pieces[at])
+                at += 1
+                continue
             for size in range(min(self._longest, len(pieces) - at), 0, -1):
                 key = tuple(piece.word for piece in pieces[at : at + size])
                 value = self._shorthand.get(key)
