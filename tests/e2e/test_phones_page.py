@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 from aiohttp import web
+from browser import browser_path
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from carethread.channels.twilio.accounts import demo_token
@@ -69,8 +69,7 @@ def phones(gateway: Gateway, tmp_path: Path) -> Any:
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        installed = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = await playwright.chromium.launch(executable_path=installed, args=list(QUIET))
+        browser = await playwright.chromium.launch(executable_path=browser_path(), args=list(QUIET))
         yield browser
         await browser.close()
 

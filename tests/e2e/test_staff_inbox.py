@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from browser import browser_path
 from playwright.async_api import Browser, Page, async_playwright, expect
 from sqlalchemy import delete, select
 from staff_site import PASSWORD, StaffSite, staff_site
@@ -31,8 +31,7 @@ Enter = Callable[..., Awaitable[Page]]
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        installed = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = await playwright.chromium.launch(executable_path=installed, args=list(QUIET))
+        browser = await playwright.chromium.launch(executable_path=browser_path(), args=list(QUIET))
         yield browser
         await browser.close()
 
