@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import EventType
+from rasa_sdk.events import EventType, FollowupAction
 
 from actions.base import CarethreadAction
 from carethread.conversations.context import Context
 from carethread.conversations.handoff import INTENTS, not_understood
+from carethread.conversations.identity import introduces
 from carethread.conversations.repeat import say_again
 
 
@@ -38,6 +39,8 @@ class ActionNotUnderstood(CarethreadAction, Action):
         return "action_not_understood"
 
     async def turn(self, ctx: Context, tracker: Tracker) -> list[EventType]:
+        if introduces(ctx):
+            return [FollowupAction("identify_form")]
         match _times_in_a_row(tracker, self.name()):
             case 0:
                 ctx.say("utter_out_of_scope" if ctx.intent == "out_of_scope" else "utter_not_understood")

@@ -86,10 +86,16 @@ class Scene:
         self.who = await self.world.patient(self.language, **changes)
         return self.who
 
-    def be(self, key: str) -> Somebody:
-        """Somebody of the synthetic clinic's cast (sandbox/clinic/cast.yml)."""
+    def be(self, key: str, *, elsewhere: bool = False) -> Somebody:
+        """Somebody of the synthetic clinic's cast (sandbox/clinic/cast.yml); `elsewhere`: at a phone nobody knows."""
         self.who = self.world.of_the_cast(key)
+        if elsewhere:
+            self.who = replace(self.who, phone=self.world.nobody().phone)
         return self.who
+
+    def again(self) -> Scene:
+        """A new scene in the same place."""
+        return Scene(self.stack, self.channel, self.language, self.world)
 
     def be_stranger(self) -> None:
         """Somebody whose number the EHR does not know."""
@@ -290,12 +296,13 @@ class Scene:
                     .order_by(Outbox.id)
                 )
             ).all()
-        about_care = [row for row in sent if self.content.message(row.content_key).care]
-        if found.patient_id is None:
-            assert not about_care, f"said before anybody was verified: {[row.content_key for row in about_care]}"
-        assert not [row for row in sent if row.content_key == "utter_fallback_safe"], "\n".join(self.transcript)
-        assert not [row for row in sent if row.content_key == "utter_technical"], "\n".join(self.transcript)
-        assert [row.content_key for row in sent].count("utter_introduction") <= 1
+        keys = [row.content_key for row in sent]
+        proven = next((place for place, key in enumerate(keys) if key.startswith("utter_verified")), len(keys))
+        early = [key for key in keys[:proven] if self.content.message(key).care]
+        assert not early, f"said before anybody was verified: {early}"
+        faults = {"utter_fallback_safe", "utter_technical", "utter_ehr_unavailable", "utter_gave_up"} & set(keys)
+        assert not faults, "\n".join(self.transcript)
+        assert keys.count("utter_introduction") == (1 if self.introduced else 0)
 
     # --- what happens meanwhile -----------------------------------------------------------------------------------
 

@@ -93,7 +93,7 @@ class World:
         """Facts that fit nobody in the EHR."""
         number = next(self.numbers)
         given, family = _NAMES["en"][number % len(_NAMES["en"])]
-        born = date(1950, 1, 1) + timedelta(days=37 * number)
+        born = date(1950, 1, 1) + timedelta(days=37 * number % 20000)
         zip_code, mrn = f"6{number % 10000:04d}", f"SC{700000 + number}"
         return Somebody(f"nobody-{number}", given, family, born, _phone(number), zip_code, mrn, "en")
 
@@ -116,9 +116,10 @@ class World:
             **changes,
         }
         made = await self.ehr.create(resource)
+        born = date.fromisoformat(str(resource["birthDate"]))
         facts = ("zip", "last four", "mrn")
         return Somebody(
-            made.id, given, family, who.birth_date, who.phone, who.postal_code, who.mrn, language,
+            made.id, given, family, born, who.phone, who.postal_code, who.mrn, language,
             facts[number % len(facts)],
         )  # fmt: skip
 

@@ -114,6 +114,14 @@ class Context:
             )
         return row is not None
 
+    async def forget_patient(self) -> None:
+        """Whoever was verified on this channel is so no longer."""
+        async with self.begin() as session:
+            conversation = await session.get_one(Conversation, self.conversation.id, with_for_update=True)
+            conversation.patient_id = conversation.verified_at = conversation.verified_by = None
+            self.conversation = conversation
+        self.set("verified", None)
+
     async def escalate(
         self,
         reason: str,

@@ -92,6 +92,9 @@ class Form:
     def steps(self) -> tuple[Step, ...]:
         raise NotImplementedError
 
+    async def begin(self, ctx: Context) -> None:
+        """Before anything is asked."""
+
     async def submit(self, ctx: Context) -> str | None:
         """Do it. Returns the name of a form or action to go on with, if any."""
         raise NotImplementedError
@@ -109,7 +112,8 @@ async def advance(form: Form, gate: tuple[Step, ...], ctx: Context, requested: s
     if requested is None:
         ctx.set("form_state", {})
         ctx.set("form_exit", None)
-        for step in form.steps():
+        await form.begin(ctx)
+        for step in steps:
             await step.prefill(ctx)
     elif (asked := next((step for step in steps if step.slot == requested), None)) is not None:
         attempt = await _answer(form, asked, ctx)

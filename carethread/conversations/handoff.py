@@ -63,6 +63,7 @@ async def boundary(ctx: Context) -> None:
 async def wrong_person(ctx: Context) -> None:
     """Somebody else has this number: nothing more is sent to it until the clinic has looked."""
     await ctx.escalate("identity", "soon", details={"why": "says this is the wrong number"})
+    await ctx.forget_patient()
     ctx.say("utter_wrong_person")
 
 

@@ -11,12 +11,14 @@ from datetime import date, timedelta
 from carethread.conversations.context import Context
 from carethread.conversations.form import Step, leave
 from carethread.ehr.identity import Matched, NoMatch, Several, match_identity, tell_apart
-from carethread.ehr.patients import Patient, find_by_name_and_birth_date, find_by_phone, name_matches, words
+from carethread.ehr.patients import Patient, find_by_name_and_birth_date, find_by_phone, get, name_matches, words
 from carethread.questionnaires.readings import read_birth_date, read_person_name
 from carethread.storage.models import Conversation
 
 FAILURES = 3
 LOCK = timedelta(hours=24)
+# A date that nobody asked for may be a birth date from this age on; newer ones are visits.
+_OLD_ENOUGH = timedelta(days=365)
 
 
 async def candidates(ctx: Context) -> list[Patient]:
@@ -47,6 +49,14 @@ class _GateStep(Step):
     async def needed(self, ctx: Context) -> bool:
         raise NotImplementedError
 
+    async def prefill(self, ctx: Context) -> None:
+        """Take what patients say of themselves before they are asked: "Maria Lopez, 4/12/1968"."""
+        if ctx.patient_id is None and not locked(ctx) and ctx.get(self.slot) is None:
+            await self.volunteered(ctx)
+
+    async def volunteered(self, ctx: Context) -> None:
+        raise NotImplementedError
+
 
 class FullName(_GateStep):
     slot = "full_name"
@@ -63,16 +73,19 @@ class FullName(_GateStep):
             ctx.say("utter_ask_full_name_again" if again else "utter_ask_full_name")
 
     async def read(self, ctx: Context) -> bool:
-        dates = read_birth_date(ctx.text, ctx.language, ctx.now.date())
         if ctx.get("birth_date") is not None and await candidates(ctx):
             return await self._tell_apart(ctx)
-        name = read_person_name(ctx.text, ctx.language)
-        if name is None or len(words(name.value)) < 2:
+        name = _name_in(ctx)
+        if name is None:
             return False
-        ctx.set("full_name", name.value)
-        if dates:
-            ctx.set("birth_date", [reading.value.isoformat() for reading in dates])
+        ctx.set("full_name", name)
+        if dates := _dates_in(ctx):
+            ctx.set("birth_date", [day.isoformat() for day in dates])
         return True
+
+    async def volunteered(self, ctx: Context) -> None:
+        if introduces(ctx) and not await candidates(ctx):
+            await self.read(ctx)
 
     async def _tell_apart(self, ctx: Context) -> bool:
         """Several on this phone share the date of birth: the first name decides."""
@@ -100,16 +113,18 @@ class BirthDate(_GateStep):
             ctx.say("utter_ask_birth_date_again")
         elif ctx.get("full_name") or ctx.conversation.verification_failures:
             ctx.say("utter_ask_birth_date_short")  # why we ask was said before
-        elif len(await candidates(ctx)) > 1:
+        elif len(known := await candidates(ctx)) > 1:
             ctx.say("utter_ask_birth_date_shared")
+        elif known and known[0].via_guardian:
+            ctx.say("utter_ask_birth_date_child")
         else:
             ctx.say("utter_ask_birth_date")
 
     async def read(self, ctx: Context) -> bool:
-        dates = read_birth_date(ctx.text, ctx.language, ctx.now.date())
+        dates = _dates_in(ctx)
         if not dates:
             return False
-        ctx.set("birth_date", [reading.value.isoformat() for reading in dates])
+        ctx.set("birth_date", [day.isoformat() for day in dates])
         if known := await candidates(ctx):
             match match_identity(known, _dates(ctx)):
                 case Matched(patient):
@@ -118,12 +133,19 @@ class BirthDate(_GateStep):
                     pass
                 case NoMatch():
                     if any(patient.deceased for patient in _born(known, _dates(ctx))):
-                        await ctx.escalate("identity", "soon", details={"why": "the record says this person has died"})
-                        ctx.say("utter_identity_human")
-                        leave(ctx, "deceased")
+                        await _has_died(ctx)
                     else:
                         await fail(ctx)
         return True
+
+    async def volunteered(self, ctx: Context) -> None:
+        """Any old date may prove who this is; only one that was meant to can fail to."""
+        if introduces(ctx):
+            await self.read(ctx)
+        else:
+            match match_identity(await candidates(ctx), [day for day in _dates_in(ctx) if _old_enough(day, ctx)]):
+                case Matched(patient):
+                    await verify(ctx, patient, "phone+birth_date")
 
 
 class SecondFact(_GateStep):
@@ -138,13 +160,27 @@ class SecondFact(_GateStep):
     async def read(self, ctx: Context) -> bool:
         if not any(char.isdigit() for char in ctx.text):
             return False
-        found = await find_by_name_and_birth_date(ctx.ehr, ctx.get("full_name"), _dates(ctx))
-        match tell_apart([patient for patient in found if not patient.deceased], ctx.text):
+        match await self._found(ctx, ctx.text):
+            case Matched(patient) if patient.deceased:
+                await _has_died(ctx)
             case Matched(patient):
                 await verify(ctx, patient, "name+birth_date+fact")
             case _:
                 await fail(ctx)
         return True
+
+    async def volunteered(self, ctx: Context) -> None:
+        """A fact beside name and birth date counts; other numbers there are no failed attempt."""
+        if not ctx.get("full_name") or not ctx.get("birth_date") or await candidates(ctx):
+            return
+        # The digits of the birth date beside it are no fact.
+        match await self._found(ctx, _without_dates(ctx)):
+            case Matched(patient) if not patient.deceased:
+                await verify(ctx, patient, "name+birth_date+fact")
+
+    async def _found(self, ctx: Context, said: str) -> Matched | Several | NoMatch:
+        found = await find_by_name_and_birth_date(ctx.ehr, ctx.get("full_name"), _dates(ctx))
+        return tell_apart(found, said)
 
 
 GATE: tuple[Step, ...] = (FullName(), BirthDate(), SecondFact())
@@ -166,6 +202,24 @@ async def verify(ctx: Context, patient: Patient, how: str) -> None:
     ctx.say("utter_verified_guardian" if patient.via_guardian else "utter_verified", name=patient.given)
 
 
+async def is_somebody_else(ctx: Context) -> bool:
+    """Whether a verified conversation goes on with another person: the phone changed hands in the family."""
+    if ctx.patient_id is None:
+        return False
+    known = await get(ctx.ehr, ctx.patient_id)
+    if known is None:
+        return True
+    dates, name = _dates_in(ctx), _name_in(ctx)
+    return bool((dates and known.birth_date not in dates) or (name and not name_matches(name, known)))
+
+
+async def _has_died(ctx: Context) -> None:
+    """The record says that this patient has died: a person talks with whoever writes."""
+    await ctx.escalate("identity", "soon", details={"why": "the record says this person has died"})
+    ctx.say("utter_identity_human")
+    leave(ctx, "deceased")
+
+
 async def fail(ctx: Context) -> None:
     """What was said fits nobody; the third time locks the channel and tells a human."""
     for slot in ("full_name", "birth_date", "second_fact"):
@@ -173,6 +227,8 @@ async def fail(ctx: Context) -> None:
     first_time = await ctx.once("identity_failed")
     async with ctx.begin() as session:
         conversation = await session.get_one(Conversation, ctx.conversation.id, with_for_update=True)
+        if conversation.verification_locked_at is not None and not locked(ctx):
+            conversation.verification_failures, conversation.verification_locked_at = 0, None  # that lock is over
         if first_time:
             conversation.verification_failures += 1
         if conversation.verification_failures >= FAILURES:
@@ -190,8 +246,40 @@ def _dates(ctx: Context) -> list[date]:
     return [date.fromisoformat(value) for value in ctx.get("birth_date") or ()]
 
 
+def introduces(ctx: Context) -> bool:
+    """Whether the message says who is writing: the classifier hears it so, or it holds a name and a birth date."""
+    if ctx.intends("identify_self", least=0.5):
+        return True
+    return any(_old_enough(day, ctx) for day in _dates_in(ctx)) and _name_in(ctx) is not None
+
+
+def _old_enough(day: date, ctx: Context) -> bool:
+    return ctx.now.date() - day >= _OLD_ENOUGH
+
+
+def _dates_in(ctx: Context) -> list[date]:
+    return [reading.value for reading in read_birth_date(ctx.text, ctx.language, ctx.now.date())]
+
+
+def _without_dates(ctx: Context) -> str:
+    """The message without what can be read as a birth date."""
+    text = ctx.text
+    for start, end in sorted((r.span for r in read_birth_date(text, ctx.language, ctx.now.date())), reverse=True):
+        text = f"{text[:start]} {text[end:]}"
+    return text
+
+
+def _name_in(ctx: Context) -> str | None:
+    """A given and a family name, as the message gives them."""
+    for text in dict.fromkeys((ctx.text, _without_dates(ctx))):
+        name = read_person_name(text, ctx.language)
+        if name is not None and len(words(name.value)) >= 2:
+            return name.value
+    return None
+
+
 def _born(patients: list[Patient], dates: list[date]) -> list[Patient]:
     return [patient for patient in patients if patient.birth_date in dates]
 
 
-__all__ = ["GATE", "Several", "candidates", "fail", "locked", "verify"]
+__all__ = ["GATE", "Several", "candidates", "fail", "introduces", "is_somebody_else", "locked", "verify"]
