@@ -125,9 +125,10 @@ async def plain_rasa() -> AsyncIterator[Turn]:
 async def _wait_for(http: aiohttp.ClientSession, url: str) -> None:
     for _ in range(600):
         try:
-            async with http.get(f"{url}/status") as response:
-                if response.status == 200:
-                    return
+            body = {"sender": "warm-up", "message": "hello"}
+            async with http.post(f"{url}/webhooks/rest/webhook", json=body) as response:
+                if response.status == 200 and await response.json():
+                    return  # the channel answers before a model is loaded, but says nothing then
         except aiohttp.ClientError:
             pass
         await asyncio.sleep(0.5)
