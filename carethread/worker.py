@@ -48,7 +48,10 @@ async def _jobs(parts: WorkerParts, stop: asyncio.Event) -> None:
     """Take wake-ups off the queue."""
     while not stop.is_set():
         try:
-            connection = await asyncpg.connect(parts.core.database.url)
+            # By this name deploy/probe.py knows that a worker is at work.
+            connection = await asyncpg.connect(
+                parts.core.database.url, server_settings={"application_name": "carethread-worker"}
+            )
         except (OSError, asyncpg.PostgresError) as error:
             log.warning("queue_unreachable", error=type(error).__name__)
             await _nap(stop, _RECONNECT)

@@ -1,7 +1,7 @@
 """Is it at work? For container health checks: exits 0 or 1, and says why.
 
-`probe.py URL` asks a process. `probe.py worker` asks the database about the worker on this machine, which listens on
-no port. `--wait SECONDS` goes on asking for so long.
+`probe.py URL` asks a process. `probe.py worker` asks the database about the worker here, which listens on no port.
+`--wait SECONDS` goes on asking for so long.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import time
 import urllib.request
 
 TIMEOUT_S = 5.0
-# A worker looks for forgotten work every two seconds; one that has not spoken to the database for so long hangs.
+# A worker asks for jobs every second; one that has not asked for so long hangs.
 SILENT_S = 30
 
 _WORKER = """
 select count(*) from pg_stat_activity
-where client_addr = inet_client_addr() and pid <> pg_backend_pid() and state_change > now() - make_interval(secs => $1)
+where application_name = 'carethread-worker' and client_addr is not distinct from inet_client_addr()
+  and state_change > now() - make_interval(secs => $1)
 """
 
 
@@ -33,7 +34,7 @@ def answers(url: str) -> str | None:
 
 
 async def worker() -> str | None:
-    """What is wrong with the worker that shares this machine's address; None when it is well."""
+    """What is wrong with the worker that has the address we have; None when it is well."""
     import asyncpg
 
     try:
@@ -44,7 +45,7 @@ async def worker() -> str | None:
             await connection.close()
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         return f"database: {type(error).__name__}"
-    return None if seen else f"no worker on this machine has spoken to the database for {SILENT_S} seconds"
+    return None if seen else f"no worker here has asked the database for work for {SILENT_S} seconds"
 
 
 def main() -> int:
