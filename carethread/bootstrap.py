@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -113,6 +114,8 @@ def worker(settings: Settings) -> WorkerParts:
     patience = Patience(settings.lease_seconds, settings.holding_after, settings.give_up_after)
     pipeline = Pipeline(parts.database, parts.clinics, words, screens(settings), engine, patience, utc_now)
     twilio = TwilioChannel(parts.clinics, settings, utc_now, claimed_in(parts.database))
+    # Takes a second, which the first patient of the day should not wait for.
+    importlib.import_module("twilio.rest.api.v2010")
     channels: dict[str, Channels] = {"web": WebChannel(), "sms": twilio, "whatsapp": twilio}
     outbound = Outbound(parts.database, parts.clinics, channels, utc_now)
     sweeper = Sweeper(

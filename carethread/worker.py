@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import uuid
 from collections.abc import Awaitable, Callable
@@ -130,6 +131,9 @@ def run(parts: Callable[[], WorkerParts]) -> None:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
-        await run_worker(parts(), stop)
+        ready = parts()
+        # The tables and pipelines live as long as the process: the collector need not look at them again.
+        gc.freeze()
+        await run_worker(ready, stop)
 
     uvloop.run(main())
