@@ -23,6 +23,7 @@ App = Sanic[Any, Any]
 def create_app(parts: Core, *, name: str = "carethread-gateway") -> App:
     """The gateway's application over `parts`; the caller runs it."""
     app = Sanic(name, configure_logging=False)
+    app.config.AUTO_EXTEND = False  # sanic-ext, which rasa-sdk brings, would publish pages of its own
     app.config.REQUEST_MAX_SIZE = 1_000_000
     app.config.FALLBACK_ERROR_FORMAT = "json"
     app.ctx.core = parts
