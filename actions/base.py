@@ -10,6 +10,7 @@ import structlog
 from rasa_sdk import Tracker
 from rasa_sdk.events import ActiveLoop, EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
 from carethread.conversations.context import Context, Parts, load_conversation
 from carethread.ehr.errors import EhrError
@@ -68,14 +69,16 @@ class CarethreadAction:
             log.warning("action_ehr_failed", action=self.name(), error=type(error).__name__)
             return await self._apologise(dispatcher, ctx, "utter_ehr_unavailable", "ehr")
         except Exception as error:
+            if ctx is None or database_away(error):
+                # The turn is not kept, and the message tried again: what is done already is not done twice.
+                log.warning("action_put_off", action=self.name(), error=type(error).__name__)
+                raise
             log.error(
                 "action_failed",
                 action=self.name(),
                 error=type(error).__name__,
-                stack=traceback.format_tb(error.__traceback__),
+                frames=traceback.format_tb(error.__traceback__),
             )
-            if ctx is None:
-                raise
             return await self._apologise(dispatcher, ctx, "utter_technical", "fault")
         for say in ctx.says:
             dispatcher.utter_message(response=say.key, **say.parameters)
@@ -93,3 +96,9 @@ class CarethreadAction:
             await ctx.escalate("technical", "soon", details={"action": self.name(), "why": why})
         dispatcher.utter_message(response=key)
         return [SlotSet("form_exit", "failed"), SlotSet("requested_slot", None), ActiveLoop(None)]
+
+
+def database_away(error: Exception) -> bool:
+    """Whether it is the database's absence that failed the action, not what was asked of it."""
+    mistakes = (IntegrityError, ProgrammingError, DataError)
+    return isinstance(error, (DBAPIError, OSError)) and not isinstance(error, mistakes)
