@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -23,6 +24,7 @@ from twilio.request_validator import RequestValidator
 
 from carethread.channels.twilio.accounts import credentials
 from carethread.clinic import Channel
+from carethread.config import PROJECT
 from carethread.ehr.client import Ehr
 from carethread.storage.models import Conversation, Escalation, Inbox, Outbox
 from sandbox.ehr.testing import Sandbox, start_sandbox
@@ -85,11 +87,30 @@ class Rig:
     def thaw(self, name: str) -> None:
         os.kill(self.pid(name), signal.SIGCONT)
 
-    def kill_database(self) -> None:
+    async def kill_database(self) -> None:
+        """SIGKILL for the postmaster; its children follow, and the supervisor starts it again."""
         assert self.stack.supervisor.postgres is not None
         pid = self.stack.supervisor.postgres.postmaster_pid()
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
+        await self.stack.database.engine.dispose()  # what we look through; the product's own stay as they are
+
+    async def second_worker(self) -> subprocess.Popen[bytes]:
+        """One more worker beside the supervised one; the caller ends it."""
+        supervisor = self.stack.supervisor
+        with (self.stack.data / "logs" / "worker2.log").open("ab") as log:
+            process = subprocess.Popen(
+                supervisor.processes["worker"].command,
+                cwd=PROJECT,
+                env=supervisor.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        await asyncio.sleep(3)
+        assert process.poll() is None
+        return process
 
     async def ehr_fault(self, **fault: Any) -> None:
         """See `sandbox/ehr/faults.py`."""
@@ -271,11 +292,12 @@ class Rig:
 
         await self.until(held, timeout=timeout, what="a worker to ask the engine")
 
-    async def settled(self, conversation_id: uuid.UUID, *, timeout: float = PATIENCE) -> None:
-        """Wait until every message is closed and every reply has left."""
+    async def settled(self, conversation_id: uuid.UUID, messages: int, *, timeout: float = PATIENCE) -> None:
+        """Wait until so many messages have arrived, every one is closed, and every reply has left."""
 
         async def done() -> bool:
-            if any(row.done_at is None for row in await self.inbox(conversation_id)):
+            received = await self.inbox(conversation_id)
+            if len(received) < messages or any(row.done_at is None for row in received):
                 return False
             return all(row.state not in ("queued", "sending", "unknown") for row in await self.outbox(conversation_id))
 

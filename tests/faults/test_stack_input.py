@@ -142,7 +142,7 @@ async def test_a_message_delivered_again_is_one_message(rig: Rig) -> None:
     assert (await rig.post("sms", {**form, "Body": "cancel my appointment"}))[0] == 200
     conversation = await rig.conversation_at(phone)
     assert conversation is not None
-    await rig.settled(conversation.id)
+    await rig.settled(conversation.id, 1)
     await rig.answered_once(conversation.id, ["utter_faq_parking"])
     assert len(await rig.inbox(conversation.id)) == 1
 
@@ -167,7 +167,7 @@ async def test_web_messages_sent_again_are_one_message(rig: Rig) -> None:
 
     assert set(await asyncio.gather(*(send() for _ in range(5)))) == {200}
     conversation = await rig.conversation(patient)
-    await rig.settled(conversation.id)
+    await rig.settled(conversation.id, 2)
     await rig.answered_once(conversation.id, ["utter_greet", "utter_faq_parking"])
 
 
@@ -178,7 +178,7 @@ async def test_a_burst_is_answered_in_the_order_of_arrival(rig: Rig) -> None:
     assert {status for status, _ in await asyncio.gather(*(rig.post("sms", form) for form in forms))} == {200}
     conversation = await rig.conversation_at(phone)
     assert conversation is not None
-    await rig.settled(conversation.id)
+    await rig.settled(conversation.id, len(forms))
     received = await rig.inbox(conversation.id)
     assert len(received) == len(forms)
     await rig.answered_once(conversation.id, [QUESTIONS[row.text] for row in received])
