@@ -19,8 +19,8 @@ class ActionHandle(CarethreadAction, Action):
         return "action_handle"
 
     async def turn(self, ctx: Context, _tracker: Tracker) -> list[EventType]:
-        await INTENTS.get(ctx.intent, not_understood)(ctx)
-        return []
+        following = await INTENTS.get(ctx.intent, not_understood)(ctx)
+        return [FollowupAction(following)] if following else []
 
 
 class ActionRepeat(CarethreadAction, Action):

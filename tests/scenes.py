@@ -129,6 +129,10 @@ class Scene:
         """Whether the patient was ever told `key`."""
         return any(one.key == f"utter_{key}" for one in self.replies)
 
+    def same_moments(self, said: Sequence[str], held: Sequence[str]) -> bool:
+        """Whether what was told is when the EHR says."""
+        return [datetime.fromisoformat(one) for one in said] == [datetime.fromisoformat(one) for one in held]
+
     async def news(self) -> list[Said]:
         """What comes without being asked for."""
         heard = await (await self._talk()).wait_for_news()

@@ -210,6 +210,26 @@ class World:
         slot_id = appointment["slot"][0]["reference"].removeprefix("Slot/")
         return str((await self._read("Slot", slot_id))["status"])
 
+    async def reread(self, appointment: Json) -> Json:
+        """The appointment as the EHR has it now."""
+        return await self._read("Appointment", appointment["id"])
+
+    async def call_off(self, appointment: Json) -> None:
+        """The clinic cancels it."""
+        now = await self.reread(appointment)
+        await self.ehr.patch(now, [{"op": "replace", "path": "/status", "value": "cancelled"}])
+
+    def day_of(self, appointment: Json, language: str) -> str:
+        """Its date as a patient writes it."""
+        start = datetime.fromisoformat(appointment["start"]).astimezone(self.stack.clinic.zone)
+        return self.written(start, {"en": "MMMM d", "es": "d 'de' MMMM"}[language], language)
+
+    @staticmethod
+    def words_of(concept: Json) -> str:
+        """All that a CodeableConcept says in words."""
+        shown = [coding.get("display", "") for coding in concept.get("coding", ())]
+        return " ".join([concept.get("text", ""), *shown])
+
     def specialty_of(self, appointment: Json) -> str | None:
         codes = [coding["code"] for one in appointment.get("specialty", ()) for coding in one.get("coding", ())]
         known = {specialty.code for specialty in self.stack.clinic.specialties}

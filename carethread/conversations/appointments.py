@@ -9,7 +9,7 @@ from carethread.conversations.context import Context
 from carethread.conversations.form import Form, Step, leave
 from carethread.ehr import writes
 from carethread.ehr.writes import Waiting
-from carethread.questionnaires.readings import Option, read_choice, read_yes_no
+from carethread.questionnaires.readings import Control, Option, read_choice, read_control, read_yes_no
 from carethread.scheduling.appointments import Visit, name_match, upcoming
 from carethread.scheduling.booking import (
     Booked,
@@ -29,6 +29,8 @@ from carethread.scheduling.slots import SlotOffer, find_practitioners, offer, pr
 from carethread.scheduling.when import TimePreference, read_when
 
 _OFFERS = 3
+_PLAIN = 0.9  # how sure a reading must be that a visit hangs on
+_NO_REASON = (Control.SKIP, Control.DECLINE, Control.DONT_KNOW)
 # In the progress of a write: the patient was told that it takes longer (see `outcomes`).
 WAITING_TOLD = "waiting_told"
 
@@ -320,18 +322,18 @@ class Sure(Step):
         ctx.say("utter_ask_cancel_sure", **{k: v for k, v in line(visit, 1).items() if k != "number"})
 
     async def read(self, ctx: Context) -> bool:
+        choice = _clear_choice(ctx, "utter_ask_cancel_sure")
         answer = read_yes_no(ctx.text, ctx.language)
-        if ctx.intends("cancel_appointment", least=0.6):
-            ctx.set(self.slot, True)
-            return True
-        if answer is None or not answer.sure:
-            return False
-        if answer.value:
-            ctx.set(self.slot, True)
-        else:
+        if choice is None and answer is not None and answer.sure:
+            choice = "cancel" if answer.value else "keep"
+        if choice is None and ctx.intends("cancel_appointment", least=0.6):
+            choice = "cancel"
+        if choice == "keep":
             ctx.say("utter_visit_kept")
             leave(ctx, "done")
-        return True
+        elif choice == "cancel":
+            ctx.set(self.slot, True)
+        return choice is not None
 
 
 class CancelReason(Step):
@@ -341,9 +343,29 @@ class CancelReason(Step):
     async def ask(self, ctx: Context, _attempt: int) -> None:
         ctx.say("utter_ask_cancel_reason")
 
+    async def read_first(self, ctx: Context) -> bool:
+        """Second thoughts come just here, and whoever asks to keep a visit must not lose it."""
+        picked = read_choice(ctx.text, ctx.options("utter_ask_cancel_reason"), ctx.language).picked
+        kept = picked is not None and picked.value == "keep"
+        if picked and kept and (picked.confidence >= _PLAIN or ctx.intends("never_mind", least=0.5)):
+            ctx.say("utter_visit_kept")
+            leave(ctx, "done")
+        elif (picked and picked.value == "none" and picked.confidence >= _PLAIN) or self._declines(ctx):
+            ctx.set(self.slot, "")
+            return True
+        return False
+
     async def read(self, ctx: Context) -> bool:
         ctx.set(self.slot, ctx.text[:500])
         return True
+
+    @staticmethod
+    def _declines(ctx: Context) -> bool:
+        """Whether the answer is that there will be none: "skip", "rather not say", "no"."""
+        control = read_control(ctx.text, ctx.language)
+        answer = read_yes_no(ctx.text, ctx.language)
+        bare_no = answer is not None and not answer.value and len(ctx.text.split()) <= 2
+        return bare_no or (control is not None and control.value in _NO_REASON)
 
 
 class BookForm(Form):
@@ -521,6 +543,12 @@ async def not_done(ctx: Context, outcome: Outcome) -> None:
         case _:
             await ctx.escalate("scheduling", "soon", details={"why": "the EHR refused the change"})
             ctx.say("utter_booking_refused")
+
+
+def _clear_choice(ctx: Context, key: str) -> str | None:
+    """The quick reply of `key` that the message plainly says: what follows may not be undone by a guess."""
+    picked = read_choice(ctx.text, ctx.options(key), ctx.language).picked
+    return picked.value if picked is not None and picked.confidence >= _PLAIN else None
 
 
 async def _chosen(ctx: Context) -> Visit | None:

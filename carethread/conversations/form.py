@@ -79,6 +79,10 @@ class Step:
         """Set the slot from the message; False when it was no answer."""
         raise NotImplementedError
 
+    async def read_first(self, ctx: Context) -> bool:
+        """Take what is an answer here whatever else it may sound like; True when the message was one."""
+        return self.reads_first and await self.read(ctx)
+
 
 class Form:
     """A Rasa form: its steps and what happens when all are known."""
@@ -135,7 +139,7 @@ async def _answer(form: Form, step: Step, ctx: Context) -> int:
     """Read the answer to `step`. Returns which attempt at it comes next."""
     attempts = dict(ctx.get("form_state") or {})
     so_far = int(attempts.get(step.slot, 0))
-    if step.reads_first and await step.read(ctx):
+    if await step.read_first(ctx) or ctx.get("form_exit"):
         return 0
     for intent, least in _LEAVES_AT_ONCE.items():
         if ctx.intends(intent, least=least):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from carethread.conversations.context import Context
+from carethread.conversations.repeat import yes
 from carethread.messaging.consent import set_consent
 
 
@@ -90,8 +91,9 @@ EXITS: dict[str, Callable[[Context], Awaitable[None]]] = {
     "done": locked,
 }
 
-# Rasa intents that one action answers, outside any form.
-INTENTS: dict[str, Callable[[Context], Awaitable[None]]] = {
+# Rasa intents that one action answers, outside any form; some name a form to go on with.
+INTENTS: dict[str, Callable[[Context], Awaitable[str | None]]] = {
+    "affirm": yes,
     "request_human": to_human,
     "emergency": emergency,
     "stop_messages": stop,
