@@ -14,13 +14,24 @@ from typing import Final, Literal
 from carethread.safety.text import ASKS, BREAKS, COMMA, MARKS, Piece
 
 Kind = Literal[
-    "negated", "past", "history", "resolved", "hypothetical", "question", "story", "figurative", "errand", "present"
+    "negated",
+    "past",
+    "recent",
+    "history",
+    "resolved",
+    "hypothetical",
+    "question",
+    "story",
+    "figurative",
+    "errand",
+    "present",
 ]
 Reach = Literal["before", "after", "clause", "sentence", "covers"]
 
 KINDS: Final[tuple[Kind, ...]] = (
     "negated",
     "past",
+    "recent",
     "history",
     "resolved",
     "hypothetical",
@@ -33,7 +44,7 @@ KINDS: Final[tuple[Kind, ...]] = (
 REACHES: Final[tuple[Reach, ...]] = ("before", "after", "clause", "sentence", "covers")
 ON_REQUEST: Final[frozenset[Kind]] = frozenset({"history"})
 """Kinds that touch only rules that name them under `heeds`: a diagnosis of long ago in another clause."""
-UNDONE_BY_PRESENT: Final[frozenset[Kind]] = frozenset({"past", "history", "resolved"})
+UNDONE_BY_PRESENT: Final[frozenset[Kind]] = frozenset({"past", "recent", "history", "resolved"})
 
 
 LIST_WORDS: Final = 10  # how far a denial carries through a list: "no fever, cough or chest pain"

@@ -6,6 +6,7 @@
     (passed out|fainted)    either phrase; a phrase may hold anything, brackets too
     really?                 may be missing
     ..3                     up to three words, not crossing a comma, a sentence or a word that turns the meaning
+    ,,3                     the same, but it may cross a comma
     ^  ^^                   a sentence or clause, or only a sentence, begins or ends here
     #  #<54  #>=400  #1-12  a number, written in digits or words
 
@@ -21,16 +22,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from carethread.safety.text import BREAKS, MARKS
+from carethread.safety.text import BREAKS, COMMA, MARKS
 
 Phrase = tuple[str, ...]
 
 AMOUNT: Final = "carethread_amount"  # the spaCy extension attribute that holds a token's number
 MOST_FORMS: Final = 4000  # of one written pattern; more is a mistake in the table
 
-_PLAIN = re.compile(r"[^\s()|@#?^.][^\s()|@#?^]*")
+_PLAIN = re.compile(r"[^\s()|@#?^.,][^\s()|@#?^]*")
 _SINGLE = re.compile(r"[^\s()|?^]+")
-_GAP = re.compile(r"\.\.(\d{1,2})$")
+_GAP = re.compile(r"(\.\.|,,)(\d{1,2})$")
 _NUMBER = re.compile(r"#(?:(<=|>=|<|>)(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?))?$")
 
 
@@ -46,6 +47,7 @@ class Words:
 @dataclass(frozen=True, slots=True)
 class Gap:
     most: int
+    commas: bool = False  # may cross a comma
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,8 @@ class _Parser:
             return [(Edge(sentence=True),)]
         gap = _GAP.match(item)
         if gap:
-            return [(Gap(int(gap.group(1))),)]
-        if item.startswith(".."):
+            return [(Gap(int(gap.group(2)), gap.group(1) == ",,"),)]
+        if item.startswith(("..", ",,")):
             raise PatternError(f"gap {item!r} is not '..' and a number from 0 to 99; write for example ..3")
         optional = item.endswith("?")
         if optional:
@@ -233,8 +235,9 @@ def _token(step: Step, stops: list[str]) -> dict[str, Any]:
             return {"TEXT": next(iter(options))}
         case Words(options):
             return {"TEXT": {"IN": sorted(options)}}
-        case Gap(most):
-            return {"TEXT": {"NOT_IN": stops}, "OP": f"{{0,{most}}}"}
+        case Gap(most, commas):
+            crossed = {COMMA} if commas else set()
+            return {"TEXT": {"NOT_IN": sorted(set(stops) - crossed)}, "OP": f"{{0,{most}}}"}
         case Edge(sentence=True):
             return {"TEXT": {"IN": sorted(BREAKS)}}
         case Edge():

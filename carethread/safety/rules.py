@@ -19,6 +19,7 @@ from carethread.safety.spelling import Spelling
 from carethread.safety.tables import LANGUAGES, Entry, Fields, TableError, read_table
 from carethread.safety.text import Reader
 
+CONTEXT_LETTERS: Final = 6  # words of context from this length are worth mending: a slip in "prevention" must not alarm
 RULE_FOLDERS: Final = ("emergencies", "crisis", "combinations")
 _RULE_OPTIONAL = ("ignores", "heeds")
 
@@ -159,8 +160,8 @@ class _Builder:
                 options = getattr(step, "options", None)
                 if options:
                     self.vocabulary |= options
-        if finds:
-            self.keys.update({word for form in forms for step in form for word in getattr(step, "options", ())})
+        said = {word for form in forms for step in form for word in getattr(step, "options", ())}
+        self.keys.update(word for word in said if finds or len(word) >= CONTEXT_LETTERS)
         return Written(f"{entry.where}:{entry.line}", forms)
 
     def context(self, context: Fields) -> _Context:

@@ -38,6 +38,8 @@ _PIECE = re.compile(
     r"|[^\w\s]",
 )
 _PARTS = re.compile(rf"{_WORD}(?:'{_WORD})*|\d+(?:[.,]\d+)?|[^\w\s]")
+_CLITIC = re.compile(r"^(\w+(?='(?:ll|ve|re|m)$)|i|he|she|we|they|you|it|who|that)'(ll|ve|re|m|d)$")
+_CLITICS = {"ll": "will", "ve": "have", "re": "are", "m": "am", "d": "would"}
 _POSSESSIVE = re.compile(r"^(\w{3,})'s$")
 _SPELLED_OUT = 4  # this many single letters in a row are one word: "h e l p"
 
@@ -232,6 +234,9 @@ class Reader:
                 cut = [replace(piece, word=w) for w, _, _ in found]
             kept = [p for p in cut if p.word[0].isalnum() or p.word in _SENTENCE_ENDS]
             return [part for p in kept for part in (self._parts(p) if "'" in p.word else [p])]
+        clitic = _CLITIC.match(word)
+        if clitic:
+            return [replace(piece, word=clitic.group(1)), replace(piece, word=_CLITICS[clitic.group(2)])]
         if "'" in word:
             bare = word.replace("'", "")
             owner = _POSSESSIVE.match(word)
