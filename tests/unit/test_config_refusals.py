@@ -365,16 +365,10 @@ CASES = [
         "level 'soonish' is not known",
         at="soonish",
     ),
-    Broken("a duration that is none", TRIAGE, "lasts: 3d", "lasts: three days", "is no duration", at="three days"),
-    Broken("a complaint twice", TRIAGE, "id: urinary", "id: fever", "'fever' stands twice"),
-    Broken("no rule for the rest", TRIAGE, "otherwise:", "other:", "lacks 'otherwise'"),
-    Broken(
-        "a mild rule before a grave one",
-        TRIAGE,
-        "    rules:\n",
-        "    rules:\n      - {level: self_care, reason: x}\n",
-        "from the most to the least urgent",
-    ),
+    Broken("a range that is none", TRIAGE, "severity: 6-10", "severity: bad", "not a range", at="severity: bad"),
+    Broken("a rule twice", TRIAGE, "id: breathing-severe", "id: chest-or-breath-any", "stands twice"),
+    Broken("a complaint nobody listed", TRIAGE, "complaint: [chest]", "complaint: [chst]", "is not in the list above"),
+    Broken("no rules", TRIAGE, "\nrules:\n", "\nrulez:\n", "lacks 'rules'"),
     Broken("no rules at all", "content/safety/context.yml", "", "", "the table is empty"),
 ]
 
