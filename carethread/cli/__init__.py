@@ -9,7 +9,7 @@ import sys
 import click
 
 from carethread import logs
-from carethread.cli import chat, doctor, reading
+from carethread.cli import chat, doctor, reading, shell
 from carethread.clinic import ConfigError
 from carethread.config import Settings
 
@@ -98,6 +98,7 @@ app.add_command(chat.checkin)
 app.add_command(reading.nlu)
 app.add_command(reading.screen)
 app.add_command(doctor.doctor)
+app.add_command(shell.shell)
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ def chat(person: str, channel: str, clinic_id: str | None, people: bool, timeout
     clinic = clinics.get(clinic_id) if clinic_id else next(iter(clinics.values()))
     if clinic is None:
         raise click.BadParameter(f"no clinic '{clinic_id}' (clinics: {', '.join(clinics)})", param_hint="--clinic")
-    phone = _phone(person) if channel != "web" else None
+    phone = phone_of(person) if channel != "web" else None
     asyncio.run(_talk(settings, clinic, cast(Channel, channel), phone, timeout))
 
 
@@ -82,7 +82,7 @@ async def _start_checkin(settings: Settings, patient_id: str) -> bool:
         await database.close()
 
 
-def _phone(person: str) -> str:
+def phone_of(person: str) -> str:
     from sandbox.clinic import cast as synthetic_people
 
     if person.startswith("+"):
