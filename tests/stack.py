@@ -1,4 +1,4 @@
-"""The whole installation for tests: `carethread up` on free ports with data of its own, and patients to talk with it."""
+"""The whole installation for tests: `carethread up` on free ports with data of its own, and patients in it."""
 
 from __future__ import annotations
 
