@@ -48,6 +48,7 @@ async def context_of(tracker: Tracker) -> Context:
         now=_parts.clock().astimezone(clinic.zone),
         slots=dict(tracker.slots),
         event=metadata.get("event") or {},
+        entities=frozenset(str(entity["entity"]) for entity in message.get("entities") or () if "entity" in entity),
     )
 
 

@@ -56,7 +56,7 @@ class FormEnd(CarethreadAction):
         elif why and why.startswith("start:"):
             following = why.removeprefix("start:")
         elif why in EXITS:
-            await EXITS[why](ctx)
+            following = await EXITS[why](ctx)
         elif why != "failed":
             # Rasa submits a form whose validation went wrong: never act on what was not understood.
             await EXITS["not_understood"](ctx)

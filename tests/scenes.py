@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -31,12 +32,13 @@ from sqlalchemy import select
 from carethread.clinic import Channel
 from carethread.dialogue.content import Content, load_content, write
 from carethread.ehr.client import Json
-from carethread.escalation import hand_back
+from carethread.escalation.ladder import HISTORY
 from carethread.messaging.consent import opted_out
 from carethread.programs.enrolment import enrol_discharged
 from carethread.programs.library import load_programs
+from carethread.programs.runs import waiting
 from carethread.programs.touchpoints import start_now
-from carethread.storage.models import Conversation, Escalation, Inbox, Outbox, QuestionnaireRun, Staff
+from carethread.storage.models import Conversation, Escalation, Inbox, Outbox, QuestionnaireRun
 from sandbox.talk import Patient, Said
 from tests.stack import Stack
 from tests.world import Somebody, World
@@ -310,29 +312,46 @@ class Scene:
 
     # --- what happens meanwhile -----------------------------------------------------------------------------------
 
+    async def staff_takes_over(self) -> None:
+        """A nurse takes the conversation; the patient is told who is there."""
+        await self.world.does((await self.conversation()).id, "take-over")
+        await self.expect_news("taken_over")
+
     async def staff_hands_back(self) -> None:
-        """A nurse gives the conversation back to the assistant."""
+        """A nurse gives the conversation back to the assistant; the patient is told, and of a check-in left open."""
+        await self.world.does((await self.conversation()).id, "hand-back")
+        await self.expect_news("handed_back checkin_open" if await self._open_run() else "handed_back")
+
+    async def _open_run(self) -> bool:
         conversation = await self.conversation()
         async with self.stack.database.begin(self.stack.clinic.id) as session:
-            nurse = await _nurse(session)
-            held = await session.get_one(Conversation, conversation.id)
-            assert held.owner != "assistant", "the assistant has it already"
-            await hand_back(session, held, nurse, self.world.now())
+            return await waiting(session, conversation.id) is not None
 
     async def somebody_takes_the_offers(self) -> None:
         """At the front desk, others get the times that this patient was just offered."""
         for offer in self.offered:
             await self.world.take_slot(await self.world.slot_of(offer))
 
-    async def goes_home_from_hospital(self) -> Json:
-        """The patient's stay ends, and the platform starts its check-in at once."""
+    async def goes_home_from_hospital(self, *, started: bool = True) -> Json:
+        """The patient's stay ends, and the platform starts its check-in at once if it may."""
         assert self.who is not None
         encounter = await self.world.discharge(self.who)
         programs = load_programs(self.stack.settings.programs_dir, {self.stack.clinic.id: self.stack.clinic})
         now, stack = self.world.now(), self.stack
         await enrol_discharged(stack.database, stack.ehr, stack.clinic, programs, now=now)
-        assert await start_now(stack.database, stack.ehr, stack.clinic, programs, self.who.id, now=now)
+        assert started is await start_now(stack.database, stack.ehr, stack.clinic, programs, self.who.id, now=now)
         return encounter
+
+    async def eventually(self, find: Callable[[], Awaitable[list[Any]]], *, timeout: float = 20.0) -> list[Any]:
+        """What `find` gives once it gives something: the worker writes to the EHR in its own time."""
+        deadline = time.monotonic() + timeout
+        while not (found := await find()) and time.monotonic() < deadline:
+            await asyncio.sleep(0.2)
+        return found
+
+    def reports_of(self, escalation: Escalation) -> list[dict[str, Any]]:
+        """Everything that was reported under it."""
+        return list(escalation.details[HISTORY])
 
     async def runs(self) -> list[QuestionnaireRun]:
         assert self.who is not None
@@ -352,15 +371,6 @@ def _content_dir() -> Any:
     from carethread.config import PROJECT
 
     return PROJECT / "content"
-
-
-async def _nurse(session: Any) -> Staff:
-    found: Staff | None = await session.scalar(select(Staff).where(Staff.email == "scenes@riverbend.example"))
-    if found is None:
-        found = Staff(email="scenes@riverbend.example", name="Ana Ruiz", password_hash="none", teams=["nurse-line"])
-        session.add(found)
-        await session.flush()
-    return found
 
 
 def on(*places: str) -> Callable[[Play], Callable[[Stack, World], Awaitable[None]]]:

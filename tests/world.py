@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import aiohttp
 from babel.dates import format_date, format_datetime
 
 from carethread.ehr.client import Ehr, Json, Record
 from sandbox.clinic import cast
 from tests.stack import Stack
+from tests.staff_site import StaffSite, TestClock, Visitor
 
 VIRTUAL_SERVICE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.virtualService"
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
@@ -67,7 +70,9 @@ class World:
 
     stack: Stack
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    desk: asyncio.Lock = field(default_factory=asyncio.Lock)
     calendar: asyncio.Lock = field(default_factory=asyncio.Lock)  # who holds it may give away free slots
+    _nurse: Visitor | None = None
     doctors: dict[str, str] = field(default_factory=dict)  # schedule by the name patients read
 
     @property
@@ -122,6 +127,29 @@ class World:
             made.id, given, family, born, who.phone, who.postal_code, who.mrn, language,
             facts[number % len(facts)],
         )  # fmt: skip
+
+    # --- staff ----------------------------------------------------------------------------------------------------
+
+    async def nurse(self) -> Visitor:
+        """A browser in which a nurse is logged in to the staff inbox."""
+        async with self.desk:
+            if self._nurse is None:
+                site = StaffSite(self.stack.gateway_url, self.stack.database, self.stack.clinic, TestClock())
+                name = f"nurse-{uuid.uuid4().hex[:6]}"
+                await site.person(name, "nurse-line", "front-desk", "care-coordination")
+                self._nurse = Visitor(site, aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)))
+                answer = await self._nurse.log_in(name)
+                assert answer.status == 303, answer.words
+        return self._nurse
+
+    async def does(self, conversation_id: uuid.UUID, deed: str, **form: str) -> None:
+        """The nurse presses that button on the page of a conversation."""
+        answer = await (await self.nurse()).post(f"conversations/{conversation_id}/{deed}", **form)
+        assert answer.status == 303, answer.words
+
+    async def close(self) -> None:
+        if self._nurse is not None:
+            await self._nurse.http.close()
 
     # --- visits ---------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from carethread.console.site import NoPage, Refused, Site, Visit
 from carethread.escalation import Held, Missing, Resolved, hand_back, release, resolve, take, take_over
 from carethread.messaging.outbox import Say, queue
 from carethread.messaging.staff import NotYours, OptedOut, Unsendable, say_as_staff
+from carethread.programs.runs import waiting
 from carethread.storage.models import Conversation, Escalation
 
 Deed = Callable[[AsyncSession, Visit, dict[str, str]], Awaitable[None]]
@@ -34,6 +35,8 @@ def add(bp: Blueprint, site: Site) -> None:
             return
         await hand_back(session, conversation, visit.staff, visit.now)
         await _tell(session, visit, conversation, Say("utter_handed_back", {}))
+        if await waiting(session, conversation.id) is not None:
+            await _tell(session, visit, conversation, Say("utter_checkin_open", {}))
 
     @bp.post("/<tenant:str>/conversations/<conversation_id:uuid>/take-over", name="take_over")
     async def over(request: Request, tenant: str, conversation_id: uuid.UUID) -> HTTPResponse:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from carethread.conversations.context import Context
-from carethread.conversations.form import ASIDES, TASKS, Form, Step, leave
+from carethread.conversations.form import Form, Step, leave
+from carethread.conversations.wishes import ASIDES, TASKS
 from carethread.programs import runs
 from carethread.questionnaires import Input, Question
 from carethread.questionnaires import Step as Asked
@@ -26,6 +27,8 @@ class Answers(Step):
     """One step that stays until the questionnaire is through: each message is an answer to its waiting question."""
 
     slot = "checkin_answer"
+    # "Go back" and "skip it" are about a question here, and a "never mind" is no reason to lose the answers before.
+    leaves_at_once = {"request_human": 0.6, "stop_messages": 0.6, "emergency": 0.8}  # noqa: RUF012
 
     async def applies(self, ctx: Context) -> bool:
         run = await self._run(ctx)
@@ -41,7 +44,7 @@ class Answers(Step):
         return True
 
     async def ask(self, ctx: Context, _attempt: int) -> None:
-        if ctx.get("checkin_asked"):
+        if ctx.get("checkin_asked") == ctx.message_id:
             return  # this turn's question was said when its answer was taken
         run = await self._run(ctx)
         if run is None:
@@ -55,7 +58,6 @@ class Answers(Step):
             say_question(ctx, step.question)
 
     async def read(self, ctx: Context) -> bool:
-        ctx.set("checkin_asked", None)
         run = await self._run(ctx)
         if run is None or run.state != "running":
             return True
@@ -77,7 +79,7 @@ class Answers(Step):
         step = progress.step
         if step.question is not None and step.status != "postponed":
             say_question(ctx, step.question)
-            ctx.set("checkin_asked", True)
+            ctx.set("checkin_asked", ctx.message_id)
             return
         match step.status:
             case "postponed":
@@ -104,6 +106,8 @@ class Answers(Step):
 
 class CheckinForm(Form):
     name = "checkin_form"
+    resumes = True
+    later = "utter_checkin_later"
     own_slots = ("checkin_asked", "checkin_alarm", "checkin_run")
     required = ("checkin_answer",)
 
@@ -123,15 +127,27 @@ class Invitation(Step):
     async def prefill(self, ctx: Context) -> None:
         async with ctx.begin() as session:
             run = await runs.waiting(session, ctx.conversation.id)
-        ctx.set(self.slot, str(run.id) if run else "none")
+        if run is not None:
+            self._greet(ctx, run)
+
+    async def applies(self, ctx: Context) -> bool:
+        """None waits here: perhaps one does on another channel of this patient's, now that we know who it is."""
+        async with ctx.begin() as session:
+            run = await runs.taken_up(session, ctx.conversation.id, ctx.patient_id or "")
         if run is None:
             ctx.say("utter_no_checkin")
             leave(ctx, "done")
-        elif run.state == "waiting":
+        else:
+            self._greet(ctx, run)
+        return False
+
+    def _greet(self, ctx: Context, run: QuestionnaireRun) -> None:
+        ctx.set(self.slot, str(run.id))
+        if run.state == "waiting":
             ctx.say("utter_checkin_invitation")
 
     async def ask(self, ctx: Context, attempt: int) -> None:
-        """Never: the slot is set when the form starts."""
+        """Never: the slot is set before anything is asked."""
 
     async def read(self, ctx: Context) -> bool:
         return True

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,7 +23,15 @@ from carethread.programs.library import Programs
 from carethread.questionnaires.readings import Option
 from carethread.safety.triage import TriageTable
 from carethread.storage.database import Database
-from carethread.storage.models import ActionOnce, Conversation
+from carethread.storage.models import ActionOnce, Conversation, Outbox
+
+# Said by the platform while the assistant did not have the conversation.
+_NOT_OF_A_FORM = frozenset(
+    {
+        "utter_taken_over", "utter_handed_back", "utter_checkin_open", "utter_gave_up",
+        "utter_safety_emergency", "utter_safety_crisis", "utter_safety_waiting",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class Context:
     now: datetime  # in the clinic's zone
     slots: dict[str, Any]
     event: Mapping[str, Any] = field(default_factory=dict)
+    entities: frozenset[str] = frozenset()  # kinds of thing that the message names
     says: list[Say] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
     # Patients found by the phone that this conversation is with, once asked for.
@@ -113,6 +123,14 @@ class Context:
                 .returning(ActionOnce.key)
             )
         return row is not None
+
+    async def interrupted(self) -> bool:
+        """Whether somebody else spoke last: a nurse, or the guidance after a red flag. What a form asked is past."""
+        async with self.begin() as session:
+            last = await session.scalar(
+                select(Outbox).where(Outbox.conversation_id == self.conversation.id).order_by(Outbox.id.desc()).limit(1)
+            )
+        return last is not None and (last.author == "staff" or last.content_key in _NOT_OF_A_FORM)
 
     async def forget_patient(self) -> None:
         """Whoever was verified on this channel is so no longer."""

@@ -7,39 +7,19 @@ again in other words, then with choices, then a human.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import structlog
 
 from carethread.conversations.context import Context
-from carethread.conversations.handoff import boundary
+from carethread.conversations.handoff import answer_aside
+from carethread.conversations.wishes import ASIDES, TASKS
+from carethread.questionnaires.readings import Control, read_control
 
 log = structlog.get_logger()
 
 _TRIES = 3
-
-# Questions for a clinician: the answer says so, and a nurse hears of it.
-BOUNDARIES = frozenset(
-    {"ask_dosing", "ask_diagnosis", "ask_test_results", "ask_prognosis", "medication_question", "medication_refill"}
-)
-# Questions by the way, answered inside any form by `utter_<intent>`.
-ASIDES = BOUNDARIES | {
-    "faq_hours", "faq_location", "faq_parking", "faq_insurance", "faq_billing", "faq_phone", "faq_records",
-    "faq_first_visit", "ask_capabilities", "bot_challenge", "privacy", "help", "change_language", "small_talk",
-    "repeat",
-}  # fmt: skip
-
-# Another task that a patient may turn to in the middle of a form.
-TASKS = {
-    "book_appointment": "book_form",
-    "list_appointments": "appointments_form",
-    "appointment_preparation": "appointments_form",
-    "video_link": "appointments_form",
-    "confirm_appointment": "confirm_form",
-    "reschedule_appointment": "reschedule_form",
-    "cancel_appointment": "cancel_form",
-    "report_symptom": "symptom_form",
-}
 
 # How sure the classifier must be, at a step that takes any words and at one that has not understood.
 _SURE_ANYWHERE = 0.8
@@ -49,8 +29,6 @@ _LEAVES = {
     "never_mind": 0.0, "request_human": 0.0, "stop_messages": 0.0,
     "emergency": 0.6, "grief": 0.6, "complaint": 0.6, "wrong_person": 0.6,
 }  # fmt: skip
-# Those heard before the answer is read, which would take "never mind" for a no.
-_LEAVES_AT_ONCE = {"request_human": 0.6, "never_mind": 0.75}
 
 
 class Step:
@@ -63,6 +41,8 @@ class Step:
     reads_first: ClassVar[bool] = False
     # Intents that are its answer, though elsewhere they would be another task ("my knee hurts" is why somebody comes).
     means: ClassVar[frozenset[str]] = frozenset()
+    # Wishes to leave that are heard before the answer is read, which would take "never mind" for a no.
+    leaves_at_once: ClassVar[Mapping[str, float]] = {"request_human": 0.6, "stop_messages": 0.6, "never_mind": 0.75}
 
     async def applies(self, _ctx: Context) -> bool:
         """Whether this has to be asked at all."""
@@ -90,6 +70,10 @@ class Form:
     name: ClassVar[str]
     verified: ClassVar[bool] = True  # needs the identity gate first
     own_slots: ClassVar[tuple[str, ...]] = ()
+    # Said to whoever would rather do it another time.
+    later: ClassVar[str] = "utter_deny"
+    # Goes on after a human had the conversation; others are over then, and the message means what it means.
+    resumes: ClassVar[bool] = False
     # Without these nothing is submitted, whatever Rasa thinks.
     required: ClassVar[tuple[str, ...]] = ()
 
@@ -120,7 +104,12 @@ async def advance(form: Form, gate: tuple[Step, ...], ctx: Context, requested: s
         for step in steps:
             await step.prefill(ctx)
     elif (asked := next((step for step in steps if step.slot == requested), None)) is not None:
-        attempt = await _answer(form, asked, ctx)
+        if not await ctx.interrupted():
+            attempt = await _answer(form, asked, ctx)
+        elif not form.resumes:
+            leave(ctx, "elsewhere")
+        else:
+            await _aside(ctx, form, asked, _SURE_WHEN_LOST)
     if ctx.get("form_exit"):
         return None
     for step in steps:
@@ -141,7 +130,7 @@ async def _answer(form: Form, step: Step, ctx: Context) -> int:
     so_far = int(attempts.get(step.slot, 0))
     if await step.read_first(ctx) or ctx.get("form_exit"):
         return 0
-    for intent, least in _LEAVES_AT_ONCE.items():
+    for intent, least in step.leaves_at_once.items():
         if ctx.intends(intent, least=least):
             leave(ctx, intent)
             return so_far
@@ -164,16 +153,22 @@ async def _aside(ctx: Context, form: Form, step: Step, least: float) -> bool:
         return False
     if ctx.intent in _LEAVES and ctx.confidence >= max(least, _LEAVES[ctx.intent]):
         leave(ctx, ctx.intent)
+    elif _later(ctx, max(least, 0.6)):
+        ctx.say(form.later)
+        leave(ctx, "done")
     elif ctx.intends(*TASKS, least=max(least, 0.6)) and TASKS[ctx.intent] != form.name:
         leave(ctx, f"start:{TASKS[ctx.intent]}")
-    elif ctx.intends(*BOUNDARIES, least=least):
-        await boundary(ctx)
     elif ctx.intends(*ASIDES, least=least):
-        if ctx.intent != "repeat":
-            ctx.say(f"utter_{ctx.intent}")
+        await answer_aside(ctx)
     else:
         return False
     return True
+
+
+def _later(ctx: Context, least: float) -> bool:
+    """Whether the patient would rather go on another time: the classifier hears it so, or the whole message says it."""
+    control = read_control(ctx.text, ctx.language)
+    return ctx.intends("later", least=least) or (control is not None and control.value is Control.LATER)
 
 
 def clear(form: Form, ctx: Context, gate: tuple[Step, ...]) -> None:

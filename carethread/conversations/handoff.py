@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from carethread.conversations.context import Context
 from carethread.conversations.repeat import yes
+from carethread.conversations.wishes import ASIDES, BOUNDARIES, TASKS
 from carethread.messaging.consent import set_consent
 
 
@@ -55,10 +56,12 @@ async def grief(ctx: Context) -> None:
     ctx.say("utter_grief")
 
 
-async def boundary(ctx: Context) -> None:
-    """A question that only a clinician may answer: say so, and tell one."""
-    await ctx.escalate("clinical_question", "soon", details={"about": ctx.intent})
-    ctx.say(f"utter_{ctx.intent}")
+async def answer_aside(ctx: Context) -> None:
+    """A question by the way. To one that only a clinician may answer that is said, and a clinician is told."""
+    if ctx.intent in BOUNDARIES:
+        await ctx.escalate("clinical_question", "soon", details={"about": ctx.intent})
+    if ctx.intent != "repeat":  # the form asks again by itself
+        ctx.say(f"utter_{ctx.intent}")
 
 
 async def wrong_person(ctx: Context) -> None:
@@ -76,8 +79,33 @@ async def locked(_ctx: Context) -> None:
     """Said already, by the identity gate."""
 
 
-# Why a form was left → what follows. `start:<form>` goes on with that form.
-EXITS: dict[str, Callable[[Context], Awaitable[None]]] = {
+async def afresh(ctx: Context) -> str | None:
+    """Take a message as if no form were under way: a human had the conversation since. The form to go on with."""
+    if ctx.intent in _FORMS:
+        return _FORMS[ctx.intent]
+    if ctx.intent in INTENTS:
+        return await INTENTS[ctx.intent](ctx)
+    if ctx.intent in ASIDES and ctx.intent != "repeat":
+        await answer_aside(ctx)
+    else:
+        ctx.say(_SAID.get(ctx.intent, "utter_ask_what_next"))
+    return None
+
+
+# Outside any form, as data/rules has it: what starts, and what is said.
+_FORMS = {**TASKS, "start_checkin": "checkin_form", "identify_self": "identify_form"}
+_SAID = {
+    "greet": "utter_greet",
+    "goodbye": "utter_goodbye",
+    "thank": "utter_thank",
+    "deny": "utter_deny",
+    "later": "utter_deny",
+    "never_mind": "utter_never_mind",
+}
+
+# Why a form was left → what follows, and the form to go on with. `start:<form>` goes on with that form.
+EXITS: dict[str, Callable[[Context], Awaitable[str | None]]] = {
+    "elsewhere": afresh,
     "request_human": to_human,
     "not_understood": not_understood,
     "never_mind": never_mind,
@@ -101,10 +129,5 @@ INTENTS: dict[str, Callable[[Context], Awaitable[str | None]]] = {
     "complaint": complaint,
     "grief": grief,
     "wrong_person": wrong_person,
-    "ask_dosing": boundary,
-    "ask_diagnosis": boundary,
-    "ask_test_results": boundary,
-    "ask_prognosis": boundary,
-    "medication_question": boundary,
-    "medication_refill": boundary,
+    **dict.fromkeys(BOUNDARIES, answer_aside),
 }

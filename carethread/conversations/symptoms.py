@@ -31,12 +31,18 @@ _OUTCOMES: dict[str, tuple[str, Severity | None]] = {
 _SCORES = {"none": 0, "mild": 3, "moderate": 5, "severe": 8}
 
 
+# A longer message says more than that something is wrong.
+_MOST_VAGUE_WORDS = 5
+
+
 class What(Step):
     slot = "symptom_what"
     takes_anything = True
 
     async def prefill(self, ctx: Context) -> None:
-        if ctx.intent == "report_symptom" and len(ctx.text.split()) >= 2:
+        """ "I have a symptom" and "I feel sick" do not say what it is yet."""
+        named = bool(ctx.entities & {"symptom", "body_part"})
+        if ctx.intent == "report_symptom" and (named or len(ctx.text.split()) > _MOST_VAGUE_WORDS):
             ctx.set(self.slot, ctx.text)
 
     async def ask(self, ctx: Context, attempt: int) -> None:

@@ -51,6 +51,20 @@ async def waiting(session: AsyncSession, conversation_id: uuid.UUID) -> Question
     return found.first()
 
 
+async def taken_up(session: AsyncSession, conversation_id: uuid.UUID, patient_id: str) -> QuestionnaireRun | None:
+    """An open run that waits for this patient in another of their conversations: from now on it is in this one."""
+    found = await session.scalar(
+        select(QuestionnaireRun)
+        .where(QuestionnaireRun.patient_id == patient_id, QuestionnaireRun.state.in_(("running", "waiting")))
+        .order_by(QuestionnaireRun.state, QuestionnaireRun.created_at)
+        .limit(1)
+        .with_for_update()
+    )
+    if found is not None:
+        found.conversation_id = conversation_id
+    return found
+
+
 def questionnaire_of(programs: Programs, run: QuestionnaireRun) -> tuple[Program, Questionnaire]:
     """The program and the questionnaire of a run; raises `KeyError` when the installation no longer has them."""
     program = programs[run.program or ""]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
+from typing import cast
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from carethread.clinic import Clinic
+from carethread.clinic import Channel, Clinic
 from carethread.ehr import patients
 from carethread.ehr.client import Ehr
 from carethread.ehr.patients import Patient
@@ -23,6 +24,9 @@ from carethread.storage.models import Conversation, Enrolment, QuestionnaireRun,
 
 log = structlog.get_logger()
 
+_PHONES: tuple[Channel, ...] = ("sms", "whatsapp")
+# WhatsApp takes free words for so long after the patient's last message.
+_WINDOW = timedelta(hours=24)
 # A conversation that the patient is in the middle of is not interrupted.
 _TALKING = timedelta(minutes=10)
 _LATER = timedelta(minutes=15)
@@ -114,15 +118,11 @@ async def _start(
     now: datetime,
 ) -> bool:
     """Put the check-in into the patient's conversation, unless now is not the moment."""
-    account = clinic.first_account("sms")
-    if account is None:
-        _skip(touchpoint, "the clinic has no SMS number", now)
+    reached = await _where(session, clinic, patient.phones[0], now)
+    if isinstance(reached, str):
+        _skip(touchpoint, reached, now)
         return False
-    address = patient.phones[0]
-    if await opted_out(session, "sms", address):
-        _skip(touchpoint, "the patient has said stop", now)
-        return False
-    conversation = await conversation_of(session, clinic, "sms", account.address, address)
+    conversation = reached
     if await _busy(session, conversation, now):
         touchpoint.due_at = now + _LATER
         return False
@@ -139,12 +139,44 @@ async def _start(
     session.add(run)
     await session.flush()
     message = InboundMessage(
-        "sms", account.address, address, f"touchpoint-{touchpoint.id}", kind="event",
+        cast(Channel, conversation.channel), conversation.account, conversation.address,
+        f"touchpoint-{touchpoint.id}", kind="event",
         event={"name": EVENT, "run": str(run.id)},
     )  # fmt: skip
     await receive(session, clinic, message)
     touchpoint.state, touchpoint.started_at, touchpoint.conversation_id = "started", now, conversation.id
     return True
+
+
+async def _where(session: AsyncSession, clinic: Clinic, phone: str, now: datetime) -> Conversation | str:
+    """The conversation to write in: WhatsApp where the patient wrote there last and it still lets us, else SMS.
+
+    A text instead of a conversation says why there is none.
+    """
+    accounts = [account for channel in _PHONES if (account := clinic.first_account(channel)) is not None]
+    if not accounts:
+        return "the clinic has no number to write from"
+    open_to_us = [a for a in accounts if not await opted_out(session, a.channel, phone)]
+    if not open_to_us:
+        return "the patient has said stop"
+    known = {
+        account.channel: await session.scalar(
+            select(Conversation).where(
+                Conversation.channel == account.channel,
+                Conversation.account == account.address,
+                Conversation.address == phone,
+            )
+        )
+        for account in open_to_us
+    }
+    wrote = {channel: found.last_inbound_at for channel, found in known.items() if found and found.last_inbound_at}
+    whatsapp, sms = wrote.get("whatsapp"), wrote.get("sms")
+    if whatsapp and now - whatsapp < _WINDOW and (sms is None or sms < whatsapp):
+        return cast(Conversation, known["whatsapp"])
+    account = next((account for account in open_to_us if account.channel == "sms"), None)
+    if account is None:
+        return "the patient has said stop"
+    return await conversation_of(session, clinic, "sms", account.address, phone)
 
 
 async def _busy(session: AsyncSession, conversation: Conversation, now: datetime) -> bool:

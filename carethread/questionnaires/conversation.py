@@ -118,6 +118,12 @@ def answer(questionnaire: Questionnaire, session: Session, message: Input) -> St
     return _Turn(questionnaire, session, message.now, message.message_id).take(message)
 
 
+def _bare_no(text: str, rest: str) -> bool:
+    """Whether nothing but a "no" stands before words that hold no number."""
+    before = text.strip()[: -len(rest)] if text.strip().endswith(rest) else text
+    return before.strip(" ,.;:!-").casefold() == "no" and not any(char.isdigit() for char in rest)
+
+
 def _check(questionnaire: Questionnaire, session: Session) -> None:
     if session.questionnaire != questionnaire.canonical:
         raise ValueError(
@@ -233,6 +239,8 @@ class _Turn:
         previous = self.last_answered()
         if rest is None or previous is None or current.attempt > 0 or current.framing == "back":
             return None
+        if item.type == "boolean" and _bare_no(message.text, rest):
+            return None  # "no, nothing new" answers a yes-no question; "no, 6" cannot
         earlier = self.questionnaire.item(previous.link_id)
         if earlier is None or earlier.type in ("string", "text", "open-choice"):
             return None

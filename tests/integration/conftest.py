@@ -18,5 +18,8 @@ async def stack() -> AsyncIterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def world(stack: Stack) -> World:
-    return World(stack)
+async def world(stack: Stack) -> AsyncIterator[World]:
+    """The clinic's side, shared so that no two scenes get the same person or the same free time."""
+    world = World(stack)
+    yield world
+    await world.close()

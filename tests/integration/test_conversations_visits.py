@@ -133,7 +133,7 @@ async def test_no_visits_then_one_is_booked(scene: Scene) -> None:
 
 @on("sms-en", "web-en")
 async def test_visits_that_are_over_or_off_are_not_told(scene: Scene) -> None:
-    """Chloe has three visits coming, by video and in person, and one that was cancelled; Kevin has missed his last two."""
+    """Chloe has three visits coming and one that was cancelled; Kevin has missed his last two."""
     scene.be({"sms": "kevin", "web": "chloe"}[scene.channel])
     expected = {"sms": "no_visits", "web": "visits"}[scene.channel]
     await scene.play(en=[("my appointments", "<who>"), (ME, f"verified {expected}")])

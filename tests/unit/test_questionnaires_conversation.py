@@ -249,6 +249,18 @@ def test_a_correction_changes_the_answer_before_and_drops_what_hung_on_it() -> N
     assert steps[-1].question.link_id == "more"
 
 
+@pytest.mark.parametrize(
+    ("language", "line"), [("en", "no, nothing new"), ("es", "no, nada nuevo"), ("en", "no, none")]
+)
+def test_a_no_with_a_comma_answers_the_question_and_corrects_nothing(language: str, line: str) -> None:
+    """ "nada" is a 0, but not the pain of the question before."""
+    pain = q("pain", "integer", **limits(0, 10))
+    steps = talk(make(pain, NEW, WHAT, MORE), ["2", line], language)
+    assert given(steps[-1]) == {"pain": 2, "new": False}
+    steps = talk(make(pain, NEW, WHAT, MORE), ["2", "no, 6"], language)
+    assert given(steps[-1]) == {"pain": 6}
+
+
 def test_stale_answers_are_not_in_the_response() -> None:
     steps = talk(make(NEW, WHAT, MORE), ["yes", "my leg", "back", "back", "no", "no"])
     response = to_response(make(NEW, WHAT, MORE), steps[-1].session)
