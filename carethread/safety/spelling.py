@@ -14,7 +14,7 @@ from functools import lru_cache
 from rapidfuzz.distance import OSA
 
 MIN_LETTERS = 4  # shorter words differ from too many others by one letter; of these, none may be replaced
-LONG = 8  # rule words from this length may be two slips away
+LONG = 9  # rule words from this length may be two slips away, when both begin alike
 MIN_SOUND_LETTERS = 5  # for words that only sound alike
 MIN_SOUNDS = 3
 MIN_JOINED_LETTERS = 7  # for two words run together
@@ -106,7 +106,8 @@ class Speller:
             for candidate in self._near.get(first, ()):
                 if first != word[0] and candidate[1:2] != word[0]:
                     continue
-                allowed = 2 if len(candidate) >= LONG and len(word) >= LONG - 1 else 1
+                long = min(len(candidate), len(word) + 1) >= LONG and candidate[:2] == word[:2]
+                allowed = 2 if long else 1
                 if abs(len(candidate) - len(word)) > allowed:
                     continue
                 distance = OSA.distance(word, candidate, score_cutoff=allowed)
