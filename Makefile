@@ -50,7 +50,7 @@ demo-reset: setup ## Forget the demo's data and start afresh
 
 .PHONY: test
 test: setup train lint browser ## Everything: unit, contract, integration, stories, faults, browser
-	.venv/bin/pytest tests
+	.venv/bin/pytest tests --reruns 2 --reruns-delay 3
 	./scripts/test-engine
 	./scripts/test-stories
 
