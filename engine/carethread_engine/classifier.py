@@ -1,7 +1,8 @@
-"""The intent of a message: one linear model over its sentence vector and its character n-grams."""
+"""The intent of a message: one linear model over its sentence vector and its n-grams."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +18,31 @@ from rasa.shared.nlu.constants import INTENT, TEXT
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 from scipy.optimize import minimize
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 
-from carethread_engine.ngrams import BUCKETS, NgramWeights
+from carethread_engine.ngrams import BUCKETS, Ngrams, of_characters, of_words
 from carethread_engine.text import says_something
 
 RANKING_LENGTH = 5
 FILE = "intents.npz"
+KINDS = (of_characters, of_words)
 
 
 class LinearModel:
     """Probabilities of the intents from a sentence vector and a text. Plain arrays: nothing to unpickle."""
 
     def __init__(
-        self, intents: list[str], ngrams: NgramWeights, dense: np.ndarray, sparse: np.ndarray, bias: np.ndarray
+        self,
+        intents: list[str],
+        dense: np.ndarray,
+        ngrams: Sequence[Ngrams],
+        sparse: Sequence[np.ndarray],
+        bias: np.ndarray,
     ) -> None:
         self.intents = intents
-        self._ngrams = ngrams
         self._dense = dense  # (intents, dimensions)
-        self._sparse = sparse  # (BUCKETS, intents): a row for each n-gram of the text is read
+        self._ngrams = ngrams
+        self._sparse = sparse  # for each kind (BUCKETS, intents): a row for each n-gram of the text is read
         self._bias = bias
 
     @classmethod
@@ -44,22 +51,26 @@ class LinearModel:
     ) -> LinearModel:
         """Every intent weighs the same, however many examples it has. Deterministic."""
         names = sorted(set(intents))
-        ngrams = NgramWeights.learn(texts)
-        counted = ngrams.matrix(texts)
-        used = np.flatnonzero(ngrams.idf)
-        weights = fit_softmax(
-            vectors, counted[:, used], np.array([names.index(intent) for intent in intents]), penalty, max_iter
-        )
-        dimensions = vectors.shape[1]
-        sparse = np.zeros((BUCKETS, len(names)), dtype=np.float32)
-        sparse[used] = weights[dimensions:-1]
-        return cls(names, ngrams, weights[:dimensions].T.copy(), sparse, weights[-1].copy())
+        ngrams = [Ngrams.learn(count, texts) for count in KINDS]
+        used = [np.flatnonzero(kind.idf) for kind in ngrams]
+        counted = hstack([kind.matrix(texts)[:, columns] for kind, columns in zip(ngrams, used, strict=True)]).tocsr()
+        targets = np.array([names.index(intent) for intent in intents])
+        weights = fit_softmax(vectors, counted, targets, penalty, max_iter)
+        sparse = []
+        row = vectors.shape[1]
+        for columns in used:
+            table = np.zeros((BUCKETS, len(names)), dtype=np.float32)
+            table[columns] = weights[row : row + len(columns)]
+            sparse.append(table)
+            row += len(columns)
+        return cls(names, weights[: vectors.shape[1]].T.copy(), ngrams, sparse, weights[-1].copy())
 
     def probabilities(self, text: str, vector: np.ndarray) -> np.ndarray:
-        columns, values = self._ngrams.sparse(text)
-        scores = self._dense @ vector + values @ self._sparse[columns] + self._bias
-        scores -= scores.max()
-        odds = np.exp(scores)
+        scores = self._dense @ vector + self._bias
+        for kind, table in zip(self._ngrams, self._sparse, strict=True):
+            columns, values = kind.sparse(text)
+            scores = scores + values @ table[columns]
+        odds = np.exp(scores - scores.max())
         return odds / odds.sum()
 
     def save(self, path: Path) -> None:
@@ -67,9 +78,9 @@ class LinearModel:
         np.savez_compressed(
             path,
             intents=np.array(self.intents),
-            idf=self._ngrams.idf.astype(np.float16),
             dense=self._dense,
-            sparse=self._sparse.astype(np.float16),
+            idf=np.array([kind.idf for kind in self._ngrams], dtype=np.float16),
+            sparse=np.array(self._sparse, dtype=np.float16),
             bias=self._bias,
         )
 
@@ -78,9 +89,9 @@ class LinearModel:
         with np.load(path, allow_pickle=False) as arrays:
             return cls(
                 [str(name) for name in arrays["intents"]],
-                NgramWeights(arrays["idf"].astype(np.float32)),
                 arrays["dense"],
-                arrays["sparse"].astype(np.float32),
+                [Ngrams(count, idf) for count, idf in zip(KINDS, arrays["idf"].astype(np.float32), strict=True)],
+                list(arrays["sparse"].astype(np.float32)),
                 arrays["bias"],
             )
 

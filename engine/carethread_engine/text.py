@@ -1,9 +1,13 @@
-"""What we do to a patient's words before any model sees them: even out shouting, stretching and accents."""
+"""What we do to a patient's words before any model sees them: shouting, stretching, accents and phone shorthand."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
 
 # Emphasis, not spelling: "holaaaa" and "holaa" are the same word, "book" and "bok" are not.
 _STRETCHED = re.compile(r"(.)\1{2,}")
@@ -21,6 +25,33 @@ def even_out(text: str) -> str:
     """
     flat = _SPACES.sub(" ", text[: 4 * MAX_MODEL_CHARACTERS]).strip().lower()
     return _STRETCHED.sub(r"\1\1", flat)[:MAX_MODEL_CHARACTERS]
+
+
+@lru_cache(maxsize=4096)
+def for_models(text: str) -> str:
+    """`even_out`, with shorthand spelled out.
+
+    >>> for_models("Kiero 1 sita x fa, es pa mi BB")
+    'quiero 1 cita por fa, es para mi bb'
+    >>> for_models("cud u send my x ray 2 dr lee, vitamin d?")
+    'could you send my x-ray 2 doctor lee, vitamin d?'
+    """
+    table, pattern = _shorthand()
+    return pattern.sub(lambda match: table[match.group()], even_out(text))
+
+
+@lru_cache(maxsize=1)
+def _shorthand() -> tuple[dict[str, str], re.Pattern[str]]:
+    """The table of shorthand.yml, and a pattern that finds its entries as whole words, phrases first."""
+    path = Path(__file__).with_name("shorthand.yml")
+    table: dict[str, str] = {}
+    for language, entries in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        for short, meant in entries.items():
+            if short in table or not isinstance(meant, str):
+                raise ValueError(f"{path.name}: {language}: '{short}' stands twice or has no text behind it")
+            table[short] = meant
+    longest_first = "|".join(re.escape(short) for short in sorted(table, key=len, reverse=True))
+    return table, re.compile(rf"(?<![\w'’-])(?:{longest_first})(?![\w'’-])")
 
 
 def without_accents(text: str) -> str:

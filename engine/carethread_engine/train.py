@@ -89,6 +89,7 @@ def sources(project: Path) -> Iterator[Path]:
     yield from sorted((project / "data").rglob("*.yml"))
     here = Path(__file__).parent
     yield from (here / f"{name}.py" for name in COMPONENTS)
+    yield here / "shorthand.yml"
     yield here.parent / "requirements.lock"
 
 

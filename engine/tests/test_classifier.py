@@ -9,7 +9,7 @@ import pytest
 from carethread_engine.classifier import LinearModel, fit_softmax
 from carethread_engine.entities import longest
 from carethread_engine.featurizer import DIMENSIONS, SentenceEncoder, encoder
-from carethread_engine.ngrams import BUCKETS, NgramWeights, buckets
+from carethread_engine.ngrams import BUCKETS, Ngrams, of_characters, of_words
 from scipy.sparse import csr_matrix, hstack
 from scipy.sparse import random as random_sparse
 from sklearn.linear_model import LogisticRegression
@@ -52,7 +52,7 @@ def test_the_same_data_gives_the_same_model() -> None:
 
 def test_words_alike_share_most_of_their_ngrams() -> None:
     def shared(one: str, other: str) -> float:
-        left, right = set(buckets(one)), set(buckets(other))
+        left, right = set(of_characters(one)), set(of_characters(other))
         return len(left & right) / len(left | right)
 
     assert shared("appointment", "apointment") > 0.6
@@ -60,8 +60,14 @@ def test_words_alike_share_most_of_their_ngrams() -> None:
     assert shared("appointment", "parking") < 0.05
 
 
+def test_words_and_pairs_of_them_are_counted() -> None:
+    assert sum(of_words("Cancel my appt, my APPOINTMENT").values()) == 5 + 4
+    assert of_words("cancel my appt") == of_words("cancel my appointment")
+    assert set(of_words("one two")) != set(of_words("two one"))
+
+
 def test_ngrams_met_in_one_example_only_count_nothing() -> None:
-    weights = NgramWeights.learn(["abcd", "abxy", "abzz"])
+    weights = Ngrams.learn(of_characters, ["abcd", "abxy", "abzz"])
     columns, values = weights.sparse("abcd")
     assert len(columns) == len(values) == 3  # " a", "ab" and " ab", which all three begin with
     assert np.dot(values, values) == pytest.approx(1.0)
