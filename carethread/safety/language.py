@@ -25,6 +25,7 @@ MOST_CHARACTERS: Final = 600  # the beginning of a long message is enough
 
 _WORD = re.compile(r"[^\W\d_]+")
 _NAME = re.compile(r"\b(?:(?:[Dd]e|[Ll]a|[Ll]as|[Ll]os|[Dd]el|[Ee]l|San|Santa)\s+)+[A-ZÁÉÍÓÚÑ]\w+")  # "de la Cruz"
+_ONLY_A_NAME = re.compile(r"\s*[A-ZÁÉÍÓÚÑ][^\W\d_]+(?:[ -]+[A-ZÁÉÍÓÚÑ][^\W\d_]+){1,4}\W*")  # "María González"
 _SPANISH_LETTERS = re.compile(r"[ñÑ¿¡]|[áéíóúÁÉÍÓÚ]")
 
 
@@ -70,7 +71,7 @@ def decide_language(text: str, current: str, supported: Collection[str], table: 
         return LanguageDecision(wish, True, 1.0)
     telling = [word for word in words if word not in table.neutral]
     hits = {code: sum(word in own for word in telling) for code, own in table.words.items()}
-    if _SPANISH_LETTERS.search(text) and telling:
+    if _SPANISH_LETTERS.search(text) and telling and not _ONLY_A_NAME.fullmatch(text):
         hits["es"] += 1
     scores = _scores(text, telling, hits)
     best = max(scores, key=lambda code: (scores[code], code == current))
