@@ -26,7 +26,7 @@ from carethread.scheduling.booking import (
 )
 from carethread.scheduling.lay import specialty_of
 from carethread.scheduling.slots import SlotOffer, find_practitioners, offer, practitioners
-from carethread.scheduling.when import TimePreference, read_when
+from carethread.scheduling.when import TimePreference, moved_to, read_when
 
 _OFFERS = 3
 _PLAIN = 0.9  # how sure a reading must be that a visit hangs on
@@ -398,9 +398,15 @@ class _VisitToMove(WhichVisit):
     """Moving keeps the practitioner."""
 
     async def applies(self, ctx: Context) -> bool:
+        said = ctx.get("visit_named") or ""
+        if parts := moved_to(said, language=ctx.language, now=ctx.now):
+            # "my Tuesday visit to Thursday": one day names the visit, the other the wish.
+            about, target = parts
+            ctx.set("visit_named", about)
+            ctx.set("visit_time", target[:300])
         asked = await super().applies(ctx)
-        if not ctx.get("form_exit"):
-            await self._wish_in(ctx, ctx.get("visit_named") or "")
+        if not ctx.get("form_exit") and not parts:
+            await self._wish_in(ctx, said)
         await self._keep_practitioner(ctx)
         return asked
 

@@ -4,17 +4,20 @@ The wish is a set of days and hours that a slot can match or come near to. Which
 near ones are offered, is not decided here.
 """
 
+import re
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from itertools import pairwise
 
 from carethread.questionnaires.readings.clock import with_clocks
 from carethread.questionnaires.readings.days import with_days
 from carethread.questionnaires.readings.lexicon import Line, lexicon
+from carethread.scheduling.lay import plain, table
 from carethread.scheduling.preference import Hours, TimePreference
 from carethread.scheduling.wishes import mornings, tidy, wish_in
 
-__all__ = ["Hours", "TimePreference", "read_when"]
+__all__ = ["Hours", "TimePreference", "moved_to", "read_when"]
 
 _DAYS = {"DATE", "RANGE", "WD", "WDS", "WEEKEND", "WEEKDAYS", "TONIGHT"}
 _TIMES = {"PART", "CLOCK"}
@@ -37,6 +40,35 @@ def read_when(text: str, *, language: str, now: datetime) -> TimePreference | No
         return TimePreference(text, now.tzinfo, now, understood=False) if anchored else None
     either = [found for part in _alternatives(line) for found in [wish_in(part, now)] if found is not None]
     return replace(wish, alternatives=tuple(either)) if len(either) > 1 else wish
+
+
+def moved_to(text: str, *, language: str, now: datetime) -> tuple[str, str] | None:
+    """Cut "move my Tuesday visit to Thursday" into what it says of the visit and the new time, "Thursday".
+
+    None where no new time is plainly named; whoever asks does not know then which time was meant.
+    """
+    signs, verbs = _moving(language)
+    for sign in reversed(list(signs.finditer(text))):
+        about, target = text[: sign.start()], text[sign.end() :]
+        if not verbs & set(plain(about).split()) or (_ENDS_IN_HOUR.search(about) and target[0].isdigit()):
+            continue
+        wish = read_when(target, language=language, now=now)
+        if wish is None or not wish.understood:
+            continue
+        if sign["to"] or read_when(about, language=language, now=now):
+            return about, target
+    return None
+
+
+_ENDS_IN_HOUR = re.compile(r"\d\s*(?:[ap]\.?\s*m\.?)?\s*$", re.IGNORECASE)  # "from 2 to 4" is a span, no move
+
+
+@cache
+def _moving(language: str) -> tuple[re.Pattern[str], frozenset[str]]:
+    words = table()["moving"][language]
+    to, perhaps = ("|".join(map(str, words[kind])) for kind in ("to", "perhaps"))
+    signs = re.compile(rf"\b(?:(?P<to>{to})|{perhaps})\s+(?=\w)", re.IGNORECASE)
+    return signs, frozenset(words["verbs"])
 
 
 def _alternatives(line: Line) -> list[Line]:

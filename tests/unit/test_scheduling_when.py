@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carethread.questionnaires.readings.days import Span
-from carethread.scheduling.when import TimePreference, read_when
+from carethread.scheduling.when import TimePreference, moved_to, read_when
 
 ZONE = ZoneInfo("America/Chicago")
 NOW = datetime(2026, 3, 4, 10, 0, tzinfo=ZONE)
@@ -414,3 +414,30 @@ def test_any_text_is_survived_and_days_lie_ahead(text: str, language: str, naive
         assert 0 <= read.score(start) <= 1
         if read.matches(start) and not read.asap and not any(span.wish for span in read.days):
             assert read.score(start) == 1
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "parts"),
+    [
+        (
+            "en",
+            "can you move my Tuesday appointment to Thursday?",
+            ("can you move my Tuesday appointment ", "Thursday?"),
+        ),
+        ("en", "can I move my appointment to next month?", ("can I move my appointment ", "next month?")),
+        ("en", "pls change my visit 2 friday at 3", ("pls change my visit ", "friday at 3")),
+        ("en", "change my monday visit for wednesday", ("change my monday visit ", "wednesday")),
+        ("en", "I need to move my appointment on Tuesday", None),
+        ("en", "I want to change my appointment for Friday", None),
+        ("en", "can you move it, I am free from 2 to 4", None),
+        ("en", "I go to work on Friday", None),
+        ("en", "move it to another day", None),
+        ("es", "quiero pasar mi cita del martes al jueves", ("quiero pasar mi cita del martes ", "jueves")),
+        ("es", "me la puede cambiar a las 3", ("me la puede cambiar ", "las 3")),
+        ("es", "cambiar mi cita del lunes para el viernes", ("cambiar mi cita del lunes ", "el viernes")),
+        ("es", "quiero cambiar mi cita para el martes", None),
+        ("es", "necesito cambiar mi cita", None),
+    ],
+)
+def test_where_a_visit_is_moved_to(language: str, text: str, parts: tuple[str, str] | None) -> None:
+    assert moved_to(text, language=language, now=NOW) == parts
