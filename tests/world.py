@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ import aiohttp
 from babel.dates import format_date, format_datetime
 
 from carethread.ehr.client import Ehr, Json, Record
+from carethread.ehr.errors import EhrConflict
 from sandbox.clinic import cast
 from tests.stack import Stack
 from tests.staff_site import StaffSite, TestClock, Visitor
@@ -221,7 +223,8 @@ class World:
         """Somebody else gets that slot."""
         slot = await self._read("Slot", slot_id)
         if slot["status"] == "free":
-            await self.ehr.patch(slot, [{"op": "replace", "path": "/status", "value": "busy"}])
+            with suppress(EhrConflict):  # another scene took it for somebody meanwhile
+                await self.ehr.patch(slot, [{"op": "replace", "path": "/status", "value": "busy"}])
 
     async def appointments(self, who: Somebody) -> list[Json]:
         """Every appointment of theirs, whatever its status, by when it begins."""

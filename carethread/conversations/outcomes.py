@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from carethread.clinic import Clinic
 from carethread.conversations.appointments import WAITING_TOLD, line
@@ -16,7 +17,7 @@ from carethread.messaging.outbox import Say, queue
 from carethread.scheduling.appointments import Visit
 from carethread.scheduling.booking import Booked, Cancelled, Confirmed, Moved, Outcome, SlotTaken, resume
 from carethread.storage.database import Database
-from carethread.storage.models import Conversation, EhrWrite
+from carethread.storage.models import Conversation, EhrWrite, Inbox, Outbox
 
 # In a row's progress: the patient was told what came of it.
 OUTCOME_TOLD = "outcome_told"
@@ -47,9 +48,15 @@ async def _tell(
         row = await session.get_one(EhrWrite, row_id, with_for_update=True)
         if OUTCOME_TOLD in row.progress:
             return
+        say = _words(outcome)
+        turn = await session.get(Inbox, inbox_id) if (inbox_id := _message(row)) else None
+        if turn is not None and turn.done_at is None:
+            return  # that turn is being taken again, and may say it itself
         row.progress = {**row.progress, OUTCOME_TOLD: True}
+        if turn is not None and await _said(session, turn.id, say.key):
+            return
         conversation = await session.get_one(Conversation, row.conversation_id)
-        await queue(session, clinic, content, conversation, [_words(outcome)], key=f"write:{row.id}", now=now)
+        await queue(session, clinic, content, conversation, [say], key=f"write:{row.id}", now=now)
         if not isinstance(outcome, (Booked, Moved, Cancelled, Confirmed, SlotTaken)):
             await open_escalation(
                 session,
@@ -62,6 +69,20 @@ async def _tell(
                 details={"why": "a change could not be made in the EHR"},
                 patient_id=conversation.patient_id,
             )
+
+
+def _message(row: EhrWrite) -> int | None:
+    """The message that asked for the change: its id stands in the key (`Context.key`)."""
+    match row.key.split(":"):
+        case ["in", number, _] if number.isdigit():
+            return int(number)
+    return None
+
+
+async def _said(session: AsyncSession, inbox_id: int, key: str) -> bool:
+    """Whether the answer to that message told the outcome already, in these words or in shorter ones."""
+    told = select(Outbox.id).where(Outbox.inbox_id == inbox_id, Outbox.content_key.in_((key, f"{key}_plain")))
+    return await session.scalar(told.limit(1)) is not None
 
 
 def _words(outcome: Outcome) -> Say:

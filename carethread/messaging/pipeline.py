@@ -233,8 +233,11 @@ class Pipeline:
         outcome: str,
         now: datetime,
     ) -> None:
-        """Queue the replies and close the row, in the caller's transaction."""
-        if says and conversation.introduced_at is None:
+        """Queue the replies and close the row, in the caller's transaction.
+
+        Who writes for the first time hears who answers; who stopped gets the one confirmation and nothing else.
+        """
+        if says and conversation.introduced_at is None and not any(say.key == _KEYWORD_REPLY["stop"] for say in says):
             if not any(say.key == "utter_introduction" for say in says):
                 says = [Say("utter_introduction", {}), *says]
             conversation.introduced_at = now

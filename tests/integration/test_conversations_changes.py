@@ -302,7 +302,7 @@ async def test_the_new_time_in_the_first_message(scene: Scene) -> None:
             ("3", "rescheduled"),
         ],
         es=[
-            ("¿puedo cambiar mi cita para el próximo mes?", "<who>"),
+            ("¿puedo cambiar mi cita para dentro de tres semanas?", "<who>"),
             (ME, f"verified {TIMES}"),
             ("3", "rescheduled"),
         ],

@@ -10,6 +10,8 @@ import pytest
 
 from carethread.storage.models import Conversation
 from tests.scenes import EVERYWHERE, ME, Scene, on
+from tests.stack import Stack
+from tests.world import World
 
 WRONG_DATES = ("1/2/1931", "2/3/1932", "3/4/1933")
 
@@ -41,7 +43,7 @@ async def test_a_patient_shows_who_they_are(scene: Scene) -> None:
         ("4.12.1968", "mi fecha de nacimiento es 12-04-1968"),
     ],
 )
-async def test_a_birth_date_however_it_is_written(stack: Any, world: Any, en: str, es: str) -> None:
+async def test_a_birth_date_however_it_is_written(stack: Stack, world: World, en: str, es: str) -> None:
     @on("sms-en", "whatsapp-es")
     async def test(scene: Scene) -> None:
         await scene.patient(birthDate="1968-04-12")
