@@ -50,13 +50,14 @@ demo-reset: setup ## Forget the demo's data and start afresh
 
 .PHONY: test
 test: setup train lint browser ## Everything: unit, contract, integration, stories, faults, browser
-	.venv/bin/pytest tests --reruns 2 --reruns-delay 3
+	.venv/bin/pytest tests/unit -q -n 2 -p no:rerunfailures
+	.venv/bin/pytest tests/contract tests/integration tests/faults tests/e2e -n 2 --dist loadfile --reruns 2 --reruns-delay 3
 	./scripts/test-engine
 	./scripts/test-stories
 
 .PHONY: test-fast
 test-fast: setup ## What needs no server, in under a minute
-	.venv/bin/pytest tests/unit -q
+	.venv/bin/pytest tests/unit -q -n 2 -m "not slow" -p no:rerunfailures
 
 .PHONY: test-stories
 test-stories: setup train ## Rasa's data checked, and the conversations in tests/stories replayed

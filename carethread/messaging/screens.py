@@ -7,19 +7,19 @@ from pathlib import Path
 
 from carethread.safety.keywords import Keyword, Keywords, load_keywords
 from carethread.safety.language import LanguageTable, decide_language, load_language_table
-from carethread.safety.screening import RuleSet, Screening, load_rules
+from carethread.safety.screening import Screener, Screening, load_screener
 
 
 @dataclass(frozen=True, slots=True)
 class Screens:
     """Red flags, carrier keywords and language, from the tables in `content/safety/`."""
 
-    rules: RuleSet
+    screener: Screener
     keywords: Keywords
     languages: LanguageTable
 
     def screen(self, text: str) -> Screening:
-        return self.rules.screen(text)
+        return self.screener.screen(text)
 
     def keyword(self, text: str, channel: str, stopped: bool) -> Keyword | None:
         return self.keywords.read(text, channel=channel, stopped=stopped)
@@ -32,7 +32,7 @@ class Screens:
 def load_screens(directory: Path) -> Screens:
     """Read `content/safety`; raises with file, line and mend for a bad table."""
     return Screens(
-        load_rules(directory),
+        load_screener(directory),
         load_keywords(directory / "keywords.yml"),
         load_language_table(directory / "language.yml"),
     )

@@ -1,7 +1,10 @@
 """Screens one message for red flags and crisis language, in every language at once.
 
-    rules = load_rules(Path("content/safety"))
-    rules.screen("my chest is killing me and i cant breathe").level   # 'emergency'
+    screener = load_screener(Path("content/safety"))
+    screener.screen("my chest is killing me and i cant breathe").level   # 'emergency'
+
+Two readers, and either may alarm: the rules of the tables, and an alarm that was fitted to examples and hears
+what no rule names.
 
 Deterministic: the same tables and the same text always give the same answer, and every answer names its rule.
 """
@@ -9,15 +12,18 @@ Deterministic: the same tables and the same text always give the same answer, an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from carethread.safety.alarm import FILE, LearnedAlarm
 from carethread.safety.findings import Dropped, LanguageRules, Match, fired_in
 from carethread.safety.levels import RANK, Level
 from carethread.safety.rules import Tables, load_tables
 from carethread.safety.text import chunks, split, unbroken
 
+LEARNED: Final = "learned-"  # begins the name that the learned alarm reports in place of a rule's
+LEARNED_FROM: Final = "content/safety/examples"
 MOST_CHARACTERS: Final = 12_000  # of one message that are read; every channel allows less
 
 
@@ -45,6 +51,7 @@ class RuleSet:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
+        self.combinations = frozenset(combination.id for combination in tables.combinations)
         self._languages = [
             LanguageRules(
                 language,
@@ -138,6 +145,33 @@ class RuleSet:
             if rule in self.screen(example).rules | self.screen(example).signs:
                 problems.append(f"{where}: '{rule}' fires on its counter-example {example!r}; narrow a pattern")
         return problems
+
+
+class Screener:
+    """The rules and the learned alarm together: what every message is read with."""
+
+    def __init__(self, rules: RuleSet, alarm: LearnedAlarm) -> None:
+        self.rules = rules
+        self.alarm = alarm
+
+    def screen(self, text: str, known: Iterable[str] = ()) -> Screening:
+        """Screen one message; `known` as in `RuleSet.screen`. What a rule finds stands; the learned alarm only adds."""
+        found = self.rules.screen(text, known)
+        if found.level != "none":
+            return found
+        heard = self.alarm.hear(text)
+        if heard.level == "none":
+            return found
+        return replace(found, level=heard.level, rule=f"{LEARNED}{heard.level}", span=heard.span, source=LEARNED_FROM)
+
+    def warm(self) -> None:
+        """Make ready now, so that no patient waits for it."""
+        self.rules.warm()
+
+
+def load_screener(directory: Path) -> Screener:
+    """Load the tables and the learned alarm; raise `TableError` with file, line and mend for a bad one."""
+    return Screener(load_rules(directory), LearnedAlarm.load(directory / FILE))
 
 
 def load_rules(directory: Path) -> RuleSet:

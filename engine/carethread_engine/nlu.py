@@ -33,18 +33,22 @@ class Understanding:
                 ),
             )
 
-    def parse(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """One `{"intent", "confidence", "entities"}` a text; all texts go through the encoder in one batch."""
+    def parse(self, texts: Sequence[str], *, ranking: bool = False) -> list[dict[str, Any]]:
+        """One `{"intent", "confidence", "entities"}` a text; all texts go through the encoder in one batch.
+
+        With `ranking` each has a "ranking" too: the likeliest intents, best first, as `{"name", "confidence"}`. Where
+        the fallback spoke, it stands first there, before what the classifier would have said.
+        """
         messages = [UserMessage(text_of_a_human(text)) for text in texts]
         tracker = DialogueStateTracker.from_events("", [])
         inputs = {PLACEHOLDER_MESSAGE: messages, PLACEHOLDER_TRACKER: tracker}
         parsed = self._runner.run(inputs=inputs, targets=[self._target])[self._target]
-        return [_result(message.as_dict(only_output_properties=True)) for message in parsed]
+        return [_result(message.as_dict(only_output_properties=True), ranking) for message in parsed]
 
 
-def _result(message: dict[str, Any]) -> dict[str, Any]:
+def _result(message: dict[str, Any], ranking: bool) -> dict[str, Any]:
     intent = message.get("intent") or {"name": None, "confidence": 0.0}
-    return {
+    result: dict[str, Any] = {
         "intent": intent["name"],
         "confidence": round(float(intent["confidence"]), 4),
         "entities": [
@@ -52,3 +56,10 @@ def _result(message: dict[str, Any]) -> dict[str, Any]:
             for entity in message.get("entities", ())
         ],
     }
+    if ranking:
+        result["ranking"] = [
+            # More digits than above: a curve over confidences needs them apart.
+            {"name": likely["name"], "confidence": round(float(likely["confidence"]), 6)}
+            for likely in message.get("intent_ranking", ())
+        ]
+    return result

@@ -1,7 +1,8 @@
 """`python -m carethread_engine.parse`: JSON lines of {"text"} in, JSON lines with what the model makes of them out.
 
 Each line out is {"text", "language" if given, "intent", "confidence", "entities"}, written as soon as it is known; a
-line that cannot be read becomes {"error"}, and the exit code is then 1.
+line that cannot be read becomes {"error"}, and the exit code is then 1. With --ranking there is also "ranking", the
+likeliest intents as {"name", "confidence"}, best first.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     parser = argparse.ArgumentParser(prog="python -m carethread_engine.parse", description=__doc__)
     parser.add_argument("--model", type=Path, default=settings.model)
-    model: Path = parser.parse_args(arguments).model
+    parser.add_argument("--ranking", action="store_true", help="tell the likeliest intents, not only the best")
+    options = parser.parse_args(arguments)
+    model: Path = options.model
     if not model.exists():
         print(f"carethread nlu: {model} does not exist; `make train` builds it", file=sys.stderr)
         return 2
@@ -49,17 +52,17 @@ def main(arguments: list[str] | None = None) -> int:
     logs.set_up("error")  # again: imports bring handlers of their own
     failed = False
     for lines in batches(sys.stdin):
-        for answer in answers(lines, understanding):
+        for answer in answers(lines, understanding, ranking=options.ranking):
             failed = failed or "error" in answer
             print(json.dumps(answer, ensure_ascii=False), flush=True)
     return 1 if failed else 0
 
 
-def answers(lines: Iterable[str], understanding: Any) -> Iterator[dict[str, Any]]:
+def answers(lines: Iterable[str], understanding: Any, *, ranking: bool) -> Iterator[dict[str, Any]]:
     """An answer for each line, in order."""
     asked = [question(line) for line in lines]
     texts = [item["text"] for item in asked if "error" not in item]
-    parsed = iter(understanding.parse(texts) if texts else ())
+    parsed = iter(understanding.parse(texts, ranking=ranking) if texts else ())
     for item in asked:
         yield item if "error" in item else {**item, **next(parsed)}
 

@@ -1,4 +1,7 @@
-"""`scripts/train`: builds models/carethread.tar.gz when something that it is made of has changed, step by step."""
+"""`scripts/train`: builds models/carethread.tar.gz when something that it is made of has changed, step by step.
+
+The model that it replaces stays as models/previous.tar.gz, for `carethread nlu evaluate` to compare with.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -23,6 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["RASA_TELEMETRY_ENABLED"] = "false"
 
 NAME = "carethread"
+PREVIOUS = "previous"
 # Our components' code: a model trained by other code would be read with other eyes.
 COMPONENTS = ("text", "ngrams", "featurizer", "classifier", "entities", "policies")
 
@@ -54,10 +59,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     started = time.monotonic()
     print("• Model: training (about half a minute)", flush=True)
+    replaced = None if up_to_date(out, fingerprint) else read_model(out)  # the same data gives the same model
     problem = train(project, out)
     if problem:
         print(f"train: {problem}", file=sys.stderr)
         return 1
+    if replaced:
+        keep_previous(out, replaced)
     (out / f"{NAME}.fingerprint").write_text(fingerprint + "\n", encoding="utf-8")
     print(f"• Model: trained in {time.monotonic() - started:.0f} s")
     return 0
@@ -70,6 +78,27 @@ def up_to_date(out: Path, fingerprint: str) -> bool:
         and (out / f"{NAME}.tar.gz").exists()
         and stamp.read_text(encoding="utf-8").strip() == fingerprint
     )
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A model as it was before training: a few MB, and when it was written, in nanoseconds."""
+
+    content: bytes
+    written: int
+
+
+def read_model(out: Path) -> Replaced | None:
+    """The model in `out`, or None where there is none yet. Rasa writes over the file, so it is read before training."""
+    path = out / f"{NAME}.tar.gz"
+    return Replaced(path.read_bytes(), path.stat().st_mtime_ns) if path.exists() else None
+
+
+def keep_previous(out: Path, replaced: Replaced) -> None:
+    """Keep it with its own time: Rasa's commands take the newest model of a folder, and that must be the new one."""
+    path = out / f"{PREVIOUS}.tar.gz"
+    path.write_bytes(replaced.content)
+    os.utime(path, ns=(replaced.written, replaced.written))
 
 
 def fingerprint_of(project: Path) -> str:

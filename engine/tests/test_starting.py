@@ -101,14 +101,63 @@ def test_data_that_rasa_refuses_leaves_no_fingerprint(
     assert not (copy / "models" / "carethread.fingerprint").exists()
 
 
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The models' folder of a project that is up to date with a model `first`; training, played here, writes `new`."""
+    for name in ("config.yml", "domain.yml"):
+        (tmp_path / name).write_text("a: 1\n", encoding="utf-8")
+    (tmp_path / "data").mkdir()
+    out = tmp_path / "models"
+    out.mkdir()
+    (out / "carethread.tar.gz").write_bytes(b"first")
+    os.utime(out / "carethread.tar.gz", (1_000_000_000, 1_000_000_000))
+    (out / "carethread.fingerprint").write_text(train.fingerprint_of(tmp_path) + "\n", encoding="utf-8")
+
+    def play(_project: Path, folder: Path) -> None:
+        (folder / "carethread.tar.gz").write_bytes(b"new")
+
+    monkeypatch.setattr(train, "train", play)
+    return out
+
+
+def test_the_model_that_is_replaced_is_kept_and_looks_older(trained: Path) -> None:
+    project, previous = trained.parent, trained / "previous.tar.gz"
+    (project / "domain.yml").write_text("a: 2\n", encoding="utf-8")
+    assert train.main(["--project", str(project)]) == 0
+    assert (trained / "carethread.tar.gz").read_bytes() == b"new"
+    assert previous.read_bytes() == b"first"
+    newest = max(trained.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime)  # as Rasa chooses
+    assert newest.name == "carethread.tar.gz"
+
+
+def test_training_the_same_data_again_keeps_the_older_model(trained: Path) -> None:
+    (trained / "previous.tar.gz").write_bytes(b"older")
+    assert train.main(["--project", str(trained.parent), "--force"]) == 0
+    assert (trained / "previous.tar.gz").read_bytes() == b"older"
+
+
+def test_the_first_model_replaces_none(trained: Path) -> None:
+    (trained / "carethread.tar.gz").unlink()
+    assert train.main(["--project", str(trained.parent)]) == 0
+    assert not (trained / "previous.tar.gz").exists()
+
+
+def test_training_that_fails_replaces_none(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "train", lambda _project, _out: "Rasa gave up")
+    (trained.parent / "domain.yml").write_text("a: 2\n", encoding="utf-8")
+    assert train.main(["--project", str(trained.parent)]) == 1
+    assert (trained / "carethread.tar.gz").read_bytes() == b"first"
+    assert not (trained / "previous.tar.gz").exists()
+
+
 @pytest.mark.parametrize("line", ["x", "[]", "7", '{"txt": "a"}', '{"text": 7}', "null"])
 def test_a_line_that_asks_nothing_is_an_error(line: str) -> None:
     assert "error" in question(line)
 
 
-def run(module: str, environ: dict[str, str], **kwargs: Any) -> subprocess.Popen[str]:
+def run(module: str, environ: dict[str, str], *arguments: str, **kwargs: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", f"carethread_engine.{module}"],
+        [sys.executable, "-m", f"carethread_engine.{module}", *arguments],
         env={**os.environ, **environ},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -137,6 +186,22 @@ def test_texts_are_understood_line_by_line(model: Path) -> None:
     assert len(answers) == 3
     assert process.returncode == 1, "one line was no question"
     assert errors == ""
+
+
+def test_the_likeliest_intents_are_told_when_asked_for(model: Path) -> None:
+    environ = {"CARETHREAD_ENGINE_MODEL": str(model)}
+    process = run("parse", environ, "--ranking", stdin=subprocess.PIPE)
+    output, errors = process.communicate('{"text": "when are you open"}\n{"text": "..."}\n', timeout=60)
+    sure, silent = (json.loads(line) for line in output.splitlines())
+    assert sure["ranking"][0]["name"] == sure["intent"] == "faq_hours"
+    confidences = [likely["confidence"] for likely in sure["ranking"]]
+    assert confidences == sorted(confidences, reverse=True)
+    assert len(confidences) > 1
+    assert silent["ranking"] == [
+        {"name": "nlu_fallback", "confidence": 0.3},
+        {"name": "out_of_scope", "confidence": 0.0},
+    ]
+    assert (process.returncode, errors) == (0, "")
 
 
 def test_without_a_model_both_programs_say_how_to_get_one(tmp_path: Path) -> None:

@@ -423,6 +423,7 @@ def test_the_files_as_they_are_start(project: Path) -> None:
     check_files(settings(project))
 
 
+@pytest.mark.slow  # reads every file of the project, each time
 @pytest.mark.parametrize("file", [CLINIC, MESSAGES, PROGRAM, KEYWORDS, WIDGET, "content/safety/triage.yml"])
 def test_starting_reads_every_kind_of_file(project: Path, file: str) -> None:
     (project / file).write_text("{", encoding="utf-8")

@@ -159,7 +159,11 @@ def check_command(words: list[str], place: str) -> None:
 def test_every_option_of_a_command_exists(path: Path) -> None:
     for line in code_in(text_of(path)):
         for name, rest in re.findall(r"(?:^|[\s/(])carethread ([a-z]+)((?: [^|`&;)]+)?)", line):
-            command = app.commands[name]
+            command: click.Command = app.commands[name]
+            for word in rest.split():
+                if not isinstance(command, click.Group) or word not in command.commands:
+                    break
+                command = command.commands[word]
             known = {option for parameter in command.params for option in parameter.opts}
             assert set(re.findall(r"(?<=\s)--[a-z-]+", rest)) <= known | {"--help"}, f"{path.name}: {line}"
 

@@ -101,6 +101,7 @@ def test_look_alikes_stay_quiet(rules: RuleSet) -> None:
     assert len(alarmed) <= MOST_FALSE_ALARMS * len(rows), alarmed
 
 
+@pytest.mark.slow  # screens three thousand messages
 @pytest.mark.parametrize("name", ["emergencies", "crisis", "lookalikes"])
 def test_noise_changes_nothing(rules: RuleSet, name: str) -> None:
     changed = []
@@ -112,6 +113,7 @@ def test_noise_changes_nothing(rules: RuleSet, name: str) -> None:
     assert changed == []
 
 
+@pytest.mark.slow  # screens the alarms again, each among other words
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_nothing_around_an_alarm_hides_it(rules: RuleSet, language: str) -> None:
     missed = []

@@ -1,0 +1,124 @@
+"""`carethread safety`: check changed tables, see what they change, publish them, and fit the learned alarm."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from carethread.config import PROJECT, Settings
+from carethread.safety.alarm import FILE
+from carethread.safety.examples import example_texts
+from carethread.safety.levels import Level
+from carethread.safety.review import Change, changes, table_texts
+from carethread.safety.screening import Screener, load_screener
+
+if TYPE_CHECKING:
+    from carethread.safety.alarm_training import Learned
+
+SHOWN = 40  # changes printed; the number of the rest is told
+
+
+@click.group()
+def safety() -> None:
+    """The safety tables in content/safety: check, compare, publish, and fit the learned alarm."""
+
+
+@safety.command()
+@click.argument("draft", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False)
+def check(draft: Path | None) -> None:
+    """Run every example of the tables in DRAFT (default: those in use); with a DRAFT show what changes its level.
+
+    Exits 1 when a rule breaks its word or a known alarm gets worse.
+    """
+    if not _sound(_published(), draft):
+        raise click.exceptions.Exit(1)
+
+
+@safety.command()
+@click.argument("draft", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--accept", is_flag=True, help="Publish although a known message gets worse; rules must keep their word.")
+def publish(draft: Path, accept: bool) -> None:
+    """Put the tables of DRAFT in use, if no rule breaks its word and no known message gets worse."""
+    published = _published()
+    if not _sound(published, draft, accept):
+        raise click.ClickException("nothing was published")
+    kept = published.with_name(f"{published.name}.before")
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(published, kept)
+    shutil.copytree(draft, published, dirs_exist_ok=True)
+    for path in sorted(published.rglob("*.yml")):
+        if not (draft / path.relative_to(published)).exists():
+            path.unlink()
+    click.echo(f"Published. What was in use is in {kept}. Restart the workers and the actions to use it.")
+
+
+@safety.command()
+def learn() -> None:
+    """Fit the learned alarm to content/safety/examples again, and say how well it hears."""
+    try:
+        from carethread.safety.alarm_training import learn as fit
+        from carethread.safety.alarm_training import ordinary_texts, rule_texts
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error}; fitting needs the development environment (make setup)") from None
+    from carethread.safety.screening import load_rules
+
+    directory = _published()
+    learned = fit(
+        [
+            *example_texts(directory),
+            *rule_texts(load_rules(directory).tables.rules),
+            *ordinary_texts(PROJECT / "data/nlu"),
+        ]
+    )
+    learned.alarm.save(directory / FILE)
+    _tell(learned)
+    click.echo(f"Wrote {directory / FILE}. Now run `carethread safety check`.")
+
+
+def _published() -> Path:
+    return Settings().content_dir / "safety"
+
+
+def _sound(published: Path, draft: Path | None, accept: bool = False) -> bool:
+    """Whether the draft may be used; tells why not."""
+    after = load_screener(draft or published)
+    broken = after.rules.check()
+    for problem in broken:
+        click.echo(problem)
+    click.echo(f"{len(after.rules.tables.rules)} rules, {len(broken)} of their examples broken.")
+    if draft is None:
+        return not broken
+    found = list(changes(load_screener(published), after, _known(published, draft, after)))
+    _show(found)
+    worse = [change for change in found if change.worse]
+    return not broken and (accept or not worse)
+
+
+def _known(published: Path, draft: Path, after: Screener) -> Iterable[tuple[str, Level | None]]:
+    """Every text that either of the two knows, once."""
+    texts: dict[str, Level | None] = dict(table_texts(load_screener(published).rules.tables))
+    texts |= dict(table_texts(after.rules.tables))
+    for directory in (published, draft):
+        texts |= {example.text: example.level for example in example_texts(directory)}
+    return texts.items()
+
+
+def _show(found: list[Change]) -> None:
+    for change in sorted(found, key=lambda change: not change.worse)[:SHOWN]:
+        sign = "worse " if change.worse else "better"
+        click.echo(f"{sign}  {change.before} → {change.after}  ({change.rule})  {change.text}")
+    worse = sum(change.worse for change in found)
+    more = f", {len(found) - SHOWN} not shown" if len(found) > SHOWN else ""
+    click.echo(f"{len(found)} known messages change their level, {worse} for the worse{more}.")
+
+
+def _tell(learned: Learned) -> None:
+    limits = learned.alarm.limits
+    for level, heard in learned.recall.items():
+        click.echo(f"{level}: alone it hears {heard:.0%} of examples it was not fitted to")
+    click.echo(f"of look-alikes it alarms {learned.false_alarms:.1%}, of everyday messages {learned.ordinary:.2%}")
+    click.echo(f"it alarms from {limits.emergency} (emergency) and {limits.crisis} (crisis)")

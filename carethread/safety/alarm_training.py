@@ -1,0 +1,222 @@
+"""Fits the learned alarm to its examples, and finds by cross-validation from which probability it may alarm.
+
+    texts = example_texts(Path("content/safety")) + rule_texts(rules) + ordinary_texts(Path("data/nlu"))
+    learn(texts).alarm.save(Path("content/safety/alarm.npz"))
+
+Deterministic: the same texts give the same file.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix, diags
+
+from carethread.safety.alarm import BUCKETS, LEVELS, LearnedAlarm, Limits, features, words_of
+from carethread.safety.examples import Example, digest
+from carethread.safety.levels import Level
+from carethread.safety.rules import Rule
+
+FOLDS: Final = 4
+SEED: Final = 20261129
+PENALTY: Final = 0.05
+ROUNDS: Final = 60
+# Of examples that must not alarm, how many may in cross-validation.
+FALSE_ALARMS: Final = 0.025
+ORDINARY_FALSE_ALARMS: Final = 0.002  # the same of everyday messages
+LOWEST, HIGHEST = 0.5, 0.98  # a limit lies between
+FEWEST: Final = 2  # texts that an n-gram must be met in
+
+Floats = NDArray[np.float32]
+
+_ENTITY = re.compile(r"\[([^\]]+)\][({][^)}]*[)}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The fitted alarm, and in cross-validation: of the alarms, how many were heard; of the rest, how many alarmed."""
+
+    alarm: LearnedAlarm
+    recall: dict[Level, float]
+    false_alarms: float
+    ordinary: float  # of everyday messages, how many alarmed
+
+
+def ordinary_texts(directory: Path) -> list[Example]:
+    """Everyday messages: the training texts of every intent but `emergency`."""
+    found: list[Example] = []
+    for path in sorted(directory.rglob("*.yml")):
+        for block in yaml.safe_load(path.read_text(encoding="utf-8")).get("nlu", ()):
+            if block.get("intent") in (None, "emergency"):
+                continue
+            lines = (line.strip("- ").strip() for line in block["examples"].splitlines())
+            found += [Example(_ENTITY.sub(r"\1", line), "none", ordinary=True) for line in lines if line]
+    return found
+
+
+def rule_texts(rules: Iterable[Rule]) -> list[Example]:
+    """What the rules themselves say must alarm and must not."""
+    return [
+        Example(text, level)
+        for rule in rules
+        if rule.level in LEVELS[1:]
+        for said in rule.texts.values()
+        for texts, level in ((said.examples, rule.level), (said.counter_examples, LEVELS[0]))
+        for text in texts
+    ]
+
+
+def learn(examples: Sequence[Example]) -> Learned:
+    """Fit the alarm. A text that stands there twice counts once; with two levels, the more alarming one."""
+    known: dict[str, Example] = {}
+    for example in examples:
+        before = known.get(example.text.casefold())
+        if before is None or LEVELS.index(example.level) > LEVELS.index(before.level):
+            known[example.text.casefold()] = example
+    texts = sorted(known.values(), key=lambda example: (example.level, example.text))
+    chance = random.Random(SEED)  # noqa: S311
+    chance.shuffle(texts)
+    # Patients in danger mistype, and say other things around what matters: whatever is not background is learned
+    # misspelt as well, alarms among everyday words, and everyday messages in pairs, as long as a story of danger.
+    everyday = [at for at, example in enumerate(texts) if example.ordinary] or [0]
+    special = [at for at, example in enumerate(texts) if not example.ordinary]
+    alarms = [at for at in special if texts[at].level != "none"]
+    written = [(at, texts[at].text) for at in range(len(texts))]
+    written += [(at, _mistyped(texts[at].text, chance)) for at in special]
+    written += [(at, _together(texts[at].text, texts[chance.choice(everyday)].text, chance)) for at in alarms]
+    written += [(at, _together(texts[at].text, texts[chance.choice(everyday)].text, chance)) for at in everyday]
+    row_of = np.array([at for at, _ in written])
+    counted = _count([text for _, text in written])
+    targets = np.array([LEVELS.index(example.level) for example in texts])[row_of]
+
+    fold_of = np.arange(len(texts)) % FOLDS
+    chances = np.zeros((len(texts), len(LEVELS)), dtype=np.float32)
+    for fold in range(FOLDS):
+        rest = fold_of[row_of] != fold
+        model = _fit(counted[rest], targets[rest])
+        held_out = np.flatnonzero(fold_of == fold)
+        chances[held_out] = _softmax(_weighed(counted[held_out], model.idf) @ model.weights + model.bias)
+    limits = _limits(texts, chances)
+    model = _fit(counted, targets)
+    alarmed = _alarmed(chances, limits)
+    levels = np.array([example.level for example in texts])
+    ordinary = np.array([example.ordinary for example in texts])
+    return Learned(
+        LearnedAlarm(model.idf, model.weights, model.bias, limits, digest(examples)),
+        {level: float(alarmed[levels == level].mean()) for level in LEVELS[1:]},
+        float(alarmed[(levels == "none") & ~ordinary].mean()),
+        float(alarmed[ordinary].mean()),
+    )
+
+
+def _alarmed(chances: Floats, limits: Limits) -> NDArray[np.bool_]:
+    emergency = chances[:, 1] >= chances[:, 2]
+    return np.asarray(chances[:, 1:].sum(axis=1) >= np.where(emergency, limits.emergency, limits.crisis))
+
+
+def _limits(texts: Sequence[Example], chances: Floats) -> Limits:
+    """For each level the lowest probability at which few enough of the look-alikes alarm."""
+    quiet = np.array([example.level == "none" and not example.ordinary for example in texts])
+    ordinary = np.array([example.ordinary for example in texts])
+    level = chances[:, 1:].argmax(axis=1)
+    alarm = chances[:, 1:].sum(axis=1)
+    found: list[float] = []
+    for number in range(len(LEVELS) - 1):
+        limits = [LOWEST]
+        for kind, share in ((quiet, FALSE_ALARMS), (ordinary, ORDINARY_FALSE_ALARMS)):
+            wrong = np.sort(alarm[kind & (level == number)])[::-1]
+            allowed = int(share * kind.sum() / (len(LEVELS) - 1))
+            limits += [float(wrong[allowed]) + 0.005] if len(wrong) > allowed else []
+        found.append(round(min(HIGHEST, max(limits)), 3))
+    return Limits(*found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    idf: Floats
+    weights: Floats
+    bias: Floats
+
+
+def _fit(counted: csr_matrix, targets: NDArray[np.int64]) -> _Fitted:
+    seen = np.bincount(counted.indices, minlength=BUCKETS)
+    idf = (np.log((1 + counted.shape[0]) / (1 + seen)) + 1).astype(np.float32)
+    idf[seen < FEWEST] = 0.0
+    return _Fitted(idf, *_regression(_weighed(counted, idf), targets))
+
+
+def _count(texts: Sequence[str]) -> csr_matrix:
+    """How often each bucket is met in each text, as 1 + log(count)."""
+    rows = [features(words_of(text)) for text in texts]
+    starts = np.cumsum([0, *map(len, rows)])
+    columns = np.fromiter((bucket for row in rows for bucket in row), dtype=np.int32, count=starts[-1])
+    counts = np.fromiter((count for row in rows for count in row.values()), dtype=np.float32, count=starts[-1])
+    return csr_matrix((1 + np.log(counts), columns, starts), shape=(len(texts), BUCKETS))
+
+
+def _weighed(counted: csr_matrix, idf: Floats) -> csr_matrix:
+    """Each row times idf, at length one: what `alarm.vector` makes of one text."""
+    weighed = counted.multiply(idf[None, :]).tocsr()
+    lengths = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel())
+    return diags(1 / np.maximum(lengths, 1e-9)) @ weighed
+
+
+def _softmax(scores: Floats) -> Floats:
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+
+def _together(text: str, other: str, chance: random.Random) -> str:
+    first, second = (text, other) if chance.random() < 0.5 else (other, text)
+    return f"{first.rstrip('.!')}{chance.choice(('. ', ', ', ' ', '. '))}{second}"
+
+
+def _mistyped(text: str, chance: random.Random) -> str:
+    """One slip in about every fifth word: a letter left out, doubled, or swapped with its neighbour."""
+    words = text.split(" ")
+    for at, word in enumerate(words):
+        if len(word) < 4 or chance.random() > 0.2:
+            continue
+        place = chance.randrange(1, len(word) - 1)
+        match chance.randrange(3):
+            case 0:
+                words[at] = word[:place] + word[place + 1 :]
+            case 1:
+                words[at] = word[:place] + word[place] + word[place:]
+            case _:
+                words[at] = word[:place] + word[place + 1] + word[place] + word[place + 2 :]
+    return " ".join(words)
+
+
+def _regression(counted: csr_matrix, targets: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Multinomial logistic regression with an L2 penalty, every level weighing the same in sum."""
+    classes, texts = len(LEVELS), len(targets)
+    hot = np.eye(classes)[targets]
+    weight = (hot @ (1 / (classes * np.maximum(hot.sum(axis=0), 1))))[:, None]
+    used = np.flatnonzero(np.asarray(counted.sum(axis=0)).ravel())
+    small = counted[:, used].astype(np.float64)
+    turned = small.T.tocsr()
+
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        w = flat.reshape(len(used) + 1, classes)
+        chances = _softmax(small @ w[:-1] + w[-1])
+        error = (chances - hot) * weight
+        slope = np.vstack([turned @ error + PENALTY / texts * w[:-1], error.sum(axis=0)])
+        value = -float((weight * hot * np.log(np.maximum(chances, 1e-12))).sum())
+        return value + PENALTY / texts / 2 * float((w[:-1] ** 2).sum()), slope.ravel()
+
+    start = np.zeros((len(used) + 1) * classes)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ROUNDS})
+    solved = found.x.reshape(len(used) + 1, classes)
+    weights = np.zeros((BUCKETS, classes), dtype=np.float32)
+    weights[used] = solved[:-1]
+    return weights, solved[-1].astype(np.float32)
