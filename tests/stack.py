@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from carethread.clinic import Channel, Clinic, load_clinics
-from carethread.config import Settings
+from carethread.config import PROJECT, Settings
 from carethread.ehr.client import Ehr
 from carethread.storage.database import Database
 from carethread.supervisor import Supervisor
@@ -71,6 +72,7 @@ async def running_stack(*, only: frozenset[str] | None = None, **changes: Any) -
         "phones_port": ports[4],
         **changes,
     }
+    values.setdefault("clinics_dir", _clinics_that_wait(home / "clinics"))
     settings = Settings(**values)
     said: list[str] = []
     supervisor = Supervisor(settings, say=said.append, only=only)
@@ -96,6 +98,18 @@ async def running_stack(*, only: frozenset[str] | None = None, **changes: Any) -
         if supervisor.postgres:
             shutil.rmtree(supervisor.postgres.home, ignore_errors=True)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _clinics_that_wait(folder: Path) -> Path:
+    """The clinics with quiet hours around the clock: no check-in of the synthetic people comes in between."""
+    shutil.copytree(PROJECT / "clinics", folder)
+    for path in folder.glob("*/clinic.yml"):
+        text, changed = re.subn(
+            r"(?m)^quiet_hours: .*$", 'quiet_hours: {start: "00:00", end: "23:59"}', path.read_text("utf-8")
+        )
+        assert changed == 1, f"{path} has no quiet_hours"
+        path.write_text(text, "utf-8")
+    return folder
 
 
 def _export(settings: Settings) -> None:

@@ -57,15 +57,15 @@ def checkin(person: str) -> None:
     if member is None:
         raise click.BadParameter(f"no synthetic patient '{person}'", param_hint="--as")
     settings = Settings()
-    if not asyncio.run(_start_checkin(settings, member.patient_id)):
-        raise click.ClickException(f"no check-in waits for {person}, or their conversation is busy just now")
-    click.echo(f"Sent. Answer it with: carethread chat --as {person}, or on the phone simulator.")
+    click.echo(asyncio.run(_start_checkin(settings, person, member.patient_id)))
+    click.echo(f"Answer it with: carethread chat --as {person}, or on the phone simulator.")
 
 
-async def _start_checkin(settings: Settings, patient_id: str) -> bool:
+async def _start_checkin(settings: Settings, person: str, patient_id: str) -> str:
+    """Start it, or say when it went out by itself."""
     from carethread.bootstrap import ehrs, programs, utc_now
     from carethread.programs.enrolment import enrol_discharged
-    from carethread.programs.touchpoints import start_now
+    from carethread.programs.touchpoints import last_started, start_now
 
     clinics = load_clinics(settings.clinics_dir)
     clinic = next(iter(clinics.values()))
@@ -75,7 +75,11 @@ async def _start_checkin(settings: Settings, patient_id: str) -> bool:
     database = Database(database_url(settings), pool=1)
     try:
         await enrol_discharged(database, ehr, clinic, known, now=utc_now())
-        return await start_now(database, ehr, clinic, known, patient_id, now=utc_now())
+        if await start_now(database, ehr, clinic, known, patient_id, now=utc_now()):
+            return "Sent."
+        if (sent := await last_started(database, clinic, patient_id)) is not None:
+            return f"It was due and went out by itself at {sent.astimezone(clinic.zone):%H:%M} of the clinic's time."
+        raise click.ClickException(f"no check-in waits for {person}, or their conversation is busy just now")
     except (EhrError, OSError) as error:
         raise click.ClickException(f"{_UNREACHABLE} ({type(error).__name__})") from error
     finally:

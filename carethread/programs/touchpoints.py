@@ -90,6 +90,18 @@ async def start_now(
         return await _start(session, clinic, touchpoint, enrolment, plan, patient, now)
 
 
+async def last_started(database: Database, clinic: Clinic, patient_id: str) -> datetime | None:
+    """When the patient's latest touchpoint was started; None when none was."""
+    async with database.begin(clinic.id) as session:
+        return await session.scalar(
+            select(Touchpoint.started_at)
+            .join(Enrolment, Enrolment.id == Touchpoint.enrolment_id)
+            .where(Enrolment.patient_id == patient_id, Touchpoint.started_at.is_not(None))
+            .order_by(Touchpoint.started_at.desc())
+            .limit(1)
+        )
+
+
 def _why_not(patient: Patient | None, touchpoint: Touchpoint, plan: TouchpointPlan, now: datetime) -> str | None:
     """Why this must not go out at all."""
     if patient is None or not patient.active:
