@@ -21,6 +21,7 @@ from carethread.messaging.screens import Screens, load_screens
 from carethread.messaging.types import Channels
 from carethread.messaging.updates import Updates
 from carethread.programs.library import Programs, load_programs
+from carethread.safety.guard import load_guard
 from carethread.safety.triage import load_triage
 from carethread.storage.database import Database
 from carethread.sweeper import Sweeper
@@ -56,8 +57,9 @@ def core(settings: Settings) -> Core:
 
 
 def content(settings: Settings, clinics: Clinics) -> ContentStore:
-    """The reviewed words, checked against the facts that every clinic has."""
-    return ContentStore(settings.content_dir, facts=clinics.shared_facts())
+    """The reviewed words, checked against the facts that every clinic has, and what none of them may say."""
+    guard = load_guard(settings.content_dir / "safety" / "guard.yml")
+    return ContentStore(settings.content_dir, facts=clinics.shared_facts(), guard=guard)
 
 
 def screens(settings: Settings) -> Screens:

@@ -23,6 +23,7 @@ from babel.dates import format_date, format_datetime, format_time
 
 from carethread.clinic import YAML, Channel, Clinic, ConfigError, read_text, read_yaml
 from carethread.questionnaires.readings import Option
+from carethread.safety.guard import Guard
 
 log = structlog.get_logger()
 
@@ -87,8 +88,9 @@ class Rendered:
 class Content:
     """A checked set of messages."""
 
-    def __init__(self, messages: Mapping[str, Message]) -> None:
+    def __init__(self, messages: Mapping[str, Message], guard: Guard | None = None) -> None:
         self._messages = messages
+        self.guard = guard  # what no text may say, whoever filled it in; None where nothing but fixed words is said
 
     def __contains__(self, key: str) -> bool:
         return key in self._messages
@@ -224,7 +226,7 @@ def _fill(template: str, values: Mapping[str, str]) -> str:
     return "\n".join(lines).strip()
 
 
-def load_content(directory: Path, *, facts: Sequence[str] = ()) -> Content:
+def load_content(directory: Path, *, facts: Sequence[str] = (), guard: Guard | None = None) -> Content:
     """Read and check `directory/messages/*.yml`; raises `ContentError` naming file, line and mend."""
     messages: dict[str, Message] = {}
     for path in sorted((directory / "messages").glob("*.yml")):
@@ -236,7 +238,7 @@ def load_content(directory: Path, *, facts: Sequence[str] = ()) -> Content:
         raise ContentError(f"{directory}/messages: holds no messages; the assistant would have nothing to say")
     for message in messages.values():
         _check_links(message, messages, [*_CLINIC_PARAMETERS, *(f"fact_{fact}" for fact in facts)])
-    return Content(messages)
+    return Content(messages, guard)
 
 
 def _read(path: Path) -> list[Message]:
@@ -352,10 +354,10 @@ def _check_links(message: Message, messages: Mapping[str, Message], known: Seque
 class ContentStore:
     """The current content; files that staff change are taken up without a restart, unless they are broken."""
 
-    def __init__(self, directory: Path, *, facts: Sequence[str] = ()) -> None:
-        self._directory, self._facts = directory, facts
+    def __init__(self, directory: Path, *, facts: Sequence[str] = (), guard: Guard | None = None) -> None:
+        self._directory, self._facts, self._guard = directory, facts, guard
         self._stamp = self._read_stamp()
-        self._content = load_content(directory, facts=facts)
+        self._content = load_content(directory, facts=facts, guard=guard)
 
     @property
     def current(self) -> Content:
@@ -364,7 +366,7 @@ class ContentStore:
         if stamp != self._stamp:
             self._stamp = stamp
             try:
-                self._content = load_content(self._directory, facts=self._facts)
+                self._content = load_content(self._directory, facts=self._facts, guard=self._guard)
                 log.info("content_reloaded")
             except (ConfigError, OSError) as error:
                 log.error("content_refused", error=str(error))

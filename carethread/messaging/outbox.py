@@ -14,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from carethread.clinic import Channel, Clinic
 from carethread.dialogue.content import Content, ContentError, Rendered
+from carethread.escalation import open_escalation
 from carethread.messaging.wakeups import Wakeup, wake
+from carethread.safety.guard import check_outbound
 from carethread.storage.announce import announce
 from carethread.storage.models import Conversation, Outbox
 
@@ -22,6 +24,8 @@ log = structlog.get_logger()
 
 # Said instead of a text that must not leave: always true, always safe.
 FALLBACK = "utter_fallback_safe"
+# Characters that a channel takes at once. Twilio refuses more than 1,600.
+LONGEST: dict[Channel, int] = {"sms": 1600, "whatsapp": 1600, "web": 8000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +53,12 @@ async def queue(
 
     Returns how many rows are new.
     """
-    rows = [
-        _row(render_guarded(content, clinic, conversation, say, language or conversation.language, now), say)
-        | {
-            "conversation_id": conversation.id,
-            "inbox_id": inbox_id,
-            "key": f"{key}:{number}",
-            "not_before": not_before,
-        }
-        for number, say in enumerate(says)
-    ]
+    rows, held_back = [], []
+    for number, say in enumerate(says):
+        rendered, why_not = render_guarded(content, clinic, conversation, say, language or conversation.language, now)
+        own = {"conversation_id": conversation.id, "inbox_id": inbox_id, "key": f"{key}:{number}"}
+        rows.append(_row(rendered, say) | own | {"not_before": not_before})
+        held_back += [(number, say.key, why_not)] if why_not else []
     if not rows:
         return 0
     added = (
@@ -70,6 +70,12 @@ async def queue(
         conversation.last_outbound_at = now
         await wake(session, Wakeup("outbound", clinic.id, str(conversation.id)))
         await announce(session, clinic.id, conversation.id)
+    for number, name, why in held_back:
+        await open_escalation(
+            session, clinic, conversation_id=conversation.id, key=f"{key}:{number}:held_back", severity="routine",
+            reason="held_back", now=now, details={"why": why, "text": name}, patient_id=conversation.patient_id,
+            inbox_id=inbox_id,
+        )  # fmt: skip
     return len(added)
 
 
@@ -97,18 +103,27 @@ def is_verified(conversation: Conversation, clinic: Clinic, now: datetime) -> bo
 
 def render_guarded(
     content: Content, clinic: Clinic, conversation: Conversation, say: Say, language: str, now: datetime
-) -> Rendered:
-    """The words for `say`, or the safe fallback where they may not leave: unknown content, or a detail of
-    care before the patient is verified."""
+) -> tuple[Rendered, str | None]:
+    """The words for `say`; or the safe fallback, and why these may not leave.
+
+    They may not where nobody wrote them, where they tell of care before the patient is verified, or where the filled
+    text says what only a clinician may (`content/safety/guard.yml`) or does not fit the channel.
+    """
     channel = cast(Channel, conversation.channel)
+    verified = is_verified(conversation, clinic, now)
     try:
         rendered = content.render(say.key, say.parameters, clinic=clinic, language=language, channel=channel)
-        if not rendered.care or is_verified(conversation, clinic, now):
-            return rendered
-        log.error("outbound_blocked", key=say.key, why="care detail before verification")
+        findings = check_outbound(
+            rendered.text, channel=channel, verified=verified, care_detail=rendered.care,
+            max_length=LONGEST[channel], guard=content.guard,
+        )  # fmt: skip
+        if not findings:
+            return rendered, None
+        why = "; ".join(sorted({f"{finding.rule}: {finding.detail}" for finding in findings}))
     except ContentError as error:
-        log.error("outbound_blocked", key=say.key, why=str(error))
-    return content.render(FALLBACK, {}, clinic=clinic, language=language, channel=channel)
+        why = str(error)
+    log.error("outbound_blocked", key=say.key, why=why)
+    return content.render(FALLBACK, {}, clinic=clinic, language=language, channel=channel), why
 
 
 def sender_id(tenant: str, conversation_id: uuid.UUID) -> str:

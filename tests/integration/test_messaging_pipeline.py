@@ -20,6 +20,7 @@ from carethread.messaging.intake import Intake
 from carethread.messaging.pipeline import Patience, Pipeline
 from carethread.messaging.screens import Screens, load_screens
 from carethread.messaging.types import InboundMessage
+from carethread.safety.guard import load_guard
 from carethread.storage.database import Database
 from carethread.storage.models import Conversation, Escalation, Inbox, Outbox, Staff
 
@@ -105,7 +106,8 @@ def desk(database: Database, tenant: str, screens: Screens) -> Desk:
 
 def make_desk(database: Database, tenant: str, screens: Screens, **patience: float) -> Desk:
     clinic = load_clinic(PROJECT / "clinics" / "riverbend" / "clinic.yml").model_copy(update={"id": tenant})
-    content = ContentStore(Path(PROJECT / "content"), facts=sorted(clinic.facts))
+    guard = load_guard(PROJECT / "content" / "safety" / "guard.yml")
+    content = ContentStore(Path(PROJECT / "content"), facts=sorted(clinic.facts), guard=guard)
     engine = FakeEngine()
     desk: Desk
     clock: Callable[[], datetime] = lambda: desk.now  # noqa: E731
@@ -308,6 +310,26 @@ async def test_care_details_wait_for_verification(desk: Desk) -> None:
 async def test_words_that_nobody_reviewed_are_not_said(desk: Desk) -> None:
     desk.engine.replies = (Reply("utter_made_up", {}), Reply("utter_verified", {}))
     assert (await desk.say("hello"))[-2:] == ["utter_fallback_safe", "utter_fallback_safe"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("Ana. Take 2 pills of 500 mg every 6 hours", "dosing"),
+        ("Ana, you may have an infection", "diagnosis"),
+        ("<script>alert(1)</script>", "markup"),
+        ("Ana " * 600, "too-long"),
+    ],
+)
+async def test_what_fills_a_text_may_not_say_what_only_a_clinician_may(desk: Desk, name: str, rule: str) -> None:
+    """The words around it are reviewed; what an EHR or a form puts into them is looked at when it leaves."""
+    desk.engine.replies = (Reply("utter_verified", {"name": name}),)
+    assert (await desk.say("hello"))[-1] == "utter_fallback_safe"
+    (row,) = await desk.escalations()
+    assert (row.reason, row.severity, row.state) == ("held_back", "routine", "open")
+    assert row.details["text"] == "utter_verified"
+    assert rule in row.details["why"]
+    assert name not in str(row.details)
 
 
 async def test_the_language_follows_the_patient(desk: Desk) -> None:

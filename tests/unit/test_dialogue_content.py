@@ -11,9 +11,11 @@ import pytest
 from carethread.clinic import ConfigError, load_clinic
 from carethread.config import PROJECT
 from carethread.dialogue.content import LANGUAGES, Content, ContentError, ContentStore, load_content
+from carethread.safety.guard import load_guard
 from carethread.safety.reading import grade
 
 CLINIC = load_clinic(PROJECT / "clinics" / "riverbend" / "clinic.yml")
+GUARD = load_guard(PROJECT / "content" / "safety" / "guard.yml")
 CONTENT = load_content(PROJECT / "content", facts=sorted(CLINIC.facts))
 MESSAGES = list(CONTENT)
 # Twilio refuses longer ones: https://www.twilio.com/docs/glossary/what-sms-character-limit
@@ -71,6 +73,13 @@ def test_everything_reads_easily(message: Any, language: str) -> None:
     text = re.sub(r"\{[a-z_]+\}", "", message.wordings[language].text)
     if len(text.split()) >= 8:
         assert grade(text, language) <= _GRADE
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.key)
+def test_nothing_says_what_only_a_clinician_may(message: Any) -> None:
+    for wording in message.wordings.values():
+        for text in (wording.text, *wording.by_channel.values()):
+            assert GUARD.wording(text) == [], text
 
 
 def test_moments_are_written_for_the_reader() -> None:
