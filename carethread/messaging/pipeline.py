@@ -40,6 +40,8 @@ _BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)
 # How often, and after how many seconds, to look again at a message that another worker is reading.
 _LOOKS, _LOOK = 5, 0.02
 _LONG = 500  # characters of a message that is screened beside everything else
+# Signs in so many messages before this one count with it, if they came within this time.
+_EARLIER, _TOGETHER = 5, timedelta(hours=2)
 # What a red flag says, by level. Content staff own the words.
 _GUIDANCE = {"emergency": "utter_safety_emergency", "crisis": "utter_safety_crisis"}
 _KEYWORD_REPLY = {"stop": "utter_stopped", "start": "utter_started", "help": "utter_help"}
@@ -155,13 +157,31 @@ class Pipeline:
             if row.kind == "event" or not row.text.strip():
                 continue
             text = row.text[:MAX_TEXT]
+            earlier = await self._earlier(session, row)
             # A long text can take seconds; meanwhile the others of this process go on.
             found = (
-                await asyncio.to_thread(self._safety.screen, text) if len(text) > _LONG else self._safety.screen(text)
+                await asyncio.to_thread(self._safety.screen, text, earlier)
+                if len(text) > _LONG
+                else self._safety.screen(text, earlier)
             )
             row.level, row.rule = found.level, found.rule
             if found.level in _GUIDANCE:
                 await self._red_flag(session, clinic, row, found, now)
+
+    async def _earlier(self, session: AsyncSession, row: Inbox) -> list[str]:
+        """What the patient wrote shortly before: "I have a fever", and then "my neck is stiff"."""
+        texts = await session.scalars(
+            select(Inbox.text)
+            .where(
+                Inbox.conversation_id == row.conversation_id,
+                Inbox.id < row.id,
+                Inbox.kind == "text",
+                Inbox.received_at > row.received_at - _TOGETHER,
+            )
+            .order_by(Inbox.id.desc())
+            .limit(_EARLIER)
+        )
+        return [text[:_LONG] for text in texts]
 
     async def _red_flag(
         self, session: AsyncSession, clinic: Clinic, row: Inbox, found: Screening, now: datetime

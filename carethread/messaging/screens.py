@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,13 @@ class Screens:
     keywords: Keywords
     languages: LanguageTable
 
-    def screen(self, text: str) -> Screening:
-        return self.screener.screen(text)
+    def screen(self, text: str, earlier: Iterable[str] = ()) -> Screening:
+        """Screen a text. Signs in `earlier` texts of the same patient count where this one adds a sign to them."""
+        found = self.screener.screen(text)
+        if found.level != "none" or not found.signs:
+            return found
+        known = frozenset[str]().union(*(self.screener.rules.screen(before).signs for before in earlier))
+        return self.screener.screen(text, known) if known else found
 
     def keyword(self, text: str, channel: str, stopped: bool) -> Keyword | None:
         return self.keywords.read(text, channel=channel, stopped=stopped)

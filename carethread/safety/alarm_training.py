@@ -64,11 +64,11 @@ def ordinary_texts(directory: Path) -> list[Example]:
 
 
 def rule_texts(rules: Iterable[Rule]) -> list[Example]:
-    """What the rules themselves say must alarm and must not."""
+    """What the rules themselves say must alarm and must not. A sign alone (level `none`) must not."""
     return [
         Example(text, level)
         for rule in rules
-        if rule.level in LEVELS[1:]
+        if rule.level in LEVELS
         for said in rule.texts.values()
         for texts, level in ((said.examples, rule.level), (said.counter_examples, LEVELS[0]))
         for text in texts

@@ -299,6 +299,22 @@ async def test_an_engine_without_words_is_never_silence(desk: Desk) -> None:
     assert (await desk.say("hello"))[-1] == "utter_not_understood_choices"
 
 
+async def test_signs_in_several_messages_make_an_emergency(desk: Desk) -> None:
+    assert (await desk.say("I have a fever of 102"))[-1] == "utter_greet"
+    assert (await desk.say("can I come in today"))[-1] == "utter_greet"
+    assert await desk.say("my neck is stiff") == ["utter_safety_emergency"]
+    (row,) = await desk.escalations()
+    assert (row.reason, row.rule) == ("emergency", "fever-and-stiff-neck")
+
+
+async def test_a_sign_of_this_morning_is_another_matter(desk: Desk) -> None:
+    await desk.say("I have a fever of 102")
+    async with desk.database.begin(desk.clinic.id) as session:
+        await session.execute(update(Inbox).values(received_at=desk.now - timedelta(hours=3)))
+    assert (await desk.say("my neck is stiff"))[-1] == "utter_greet"
+    assert await desk.escalations() == []
+
+
 async def test_care_details_wait_for_verification(desk: Desk) -> None:
     desk.engine.replies = (Reply("utter_no_visits", {}),)
     assert (await desk.say("my appointments"))[-1] == "utter_fallback_safe"
