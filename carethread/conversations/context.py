@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -17,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from carethread.clinic import Channel, Clinic, Clinics, Severity
 from carethread.dialogue.content import ContentStore
 from carethread.ehr.client import Ehr
-from carethread.ehr.errors import EhrError
-from carethread.ehr.patients import Patient, get
+from carethread.ehr.patients import Patient
 from carethread.escalation import open_escalation, pause_for_emergency, pause_for_human
 from carethread.messaging.outbox import Say, is_verified
 from carethread.programs.library import Programs
@@ -27,7 +25,6 @@ from carethread.safety.triage import TriageTable
 from carethread.storage.database import Database
 from carethread.storage.models import ActionOnce, Conversation, Outbox
 
-_LONGEST_FOR_A_NAME = 1.5  # seconds; staff are told of a problem without it rather than late
 # Said by the platform while the assistant did not have the conversation.
 _NOT_OF_A_FORM = frozenset(
     {
@@ -139,7 +136,9 @@ class Context:
         """Whoever was verified on this channel is so no longer."""
         async with self.begin() as session:
             conversation = await session.get_one(Conversation, self.conversation.id, with_for_update=True)
-            conversation.patient_id = conversation.verified_at = conversation.verified_by = None
+            conversation.patient_id = conversation.patient_name = conversation.verified_at = (
+                conversation.verified_by
+            ) = None
             self.conversation = conversation
         self.set("verified", None)
 
@@ -154,9 +153,6 @@ class Context:
         details: Mapping[str, Any] | None = None,
     ) -> None:
         """Tell a human, once a message; `pause` ("human" or "emergency") silences the assistant."""
-        told = dict(details or {})
-        if name := await self._name():
-            told.setdefault("name", name)
         async with self.begin() as session:
             await open_escalation(
                 session,
@@ -168,23 +164,13 @@ class Context:
                 now=self.now,
                 rule=rule,
                 source=source,
-                details=told,
+                details=dict(details or {}),
                 patient_id=self.conversation.patient_id,
                 inbox_id=int(self.message_id) if self.message_id.isdigit() else None,
             )
             if pause:
                 conversation = await session.get_one(Conversation, self.conversation.id)
                 await (pause_for_emergency if pause == "emergency" else pause_for_human)(session, conversation)
-
-    async def _name(self) -> str | None:
-        """Who it is, for staff, where that was proven; nobody is kept waiting for an EHR that does not answer."""
-        if self.patient_id is None:
-            return None
-        try:
-            patient = await asyncio.wait_for(get(self.ehr, self.patient_id), _LONGEST_FOR_A_NAME)
-        except (EhrError, TimeoutError):
-            return None
-        return patient.full_name if patient else None
 
 
 async def load_conversation(database: Database, tenant: str, conversation_id: uuid.UUID) -> Conversation:

@@ -190,7 +190,7 @@ async def verify(ctx: Context, patient: Patient, how: str) -> None:
     """The patient is who they say: remembered for this conversation."""
     async with ctx.begin() as session:
         conversation = await session.get_one(Conversation, ctx.conversation.id, with_for_update=True)
-        conversation.patient_id = patient.id
+        conversation.patient_id, conversation.patient_name = patient.id, patient.full_name
         conversation.verified_at = ctx.now
         conversation.verified_by = how
         conversation.verification_failures = 0

@@ -71,6 +71,7 @@ class Conversation(Tenanted, Base):
     last_outbound_at: Mapped[datetime | None]
     # Identity gate: FHIR Patient id, once proven on this channel.
     patient_id: Mapped[str | None]
+    patient_name: Mapped[str | None]  # for staff; proven as `patient_id` is
     verified_at: Mapped[datetime | None]
     verified_by: Mapped[str | None]
     verification_failures: Mapped[int] = mapped_column(default=0)

@@ -31,6 +31,8 @@ async def test_a_patient_shows_who_they_are(scene: Scene) -> None:
         es=[("mis citas", "<who>"), (ME, "verified no_visits"), ("mis citas", "no_visits")],
     )
     await scene.verified_as("name+birth_date+fact" if scene.channel == "web" else "phone+birth_date")
+    assert scene.who is not None
+    assert (await scene.conversation()).patient_name == f"{scene.who.given} {scene.who.family}"
 
 
 @pytest.mark.parametrize(
