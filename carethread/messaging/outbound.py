@@ -218,7 +218,10 @@ def _message(clinic: Clinic, conversation: Conversation, row: Outbox) -> Outboun
 
 
 async def _reserve(session: AsyncSession, account: Account, now: datetime) -> float:
-    """Take the sender's next slot; returns the seconds until it. One UPDATE, so processes never share one."""
+    """Take the sender's next slot; returns the seconds until it. One UPDATE, so processes never share one.
+
+    A slot further off than `_MAX_NAP` is not taken: whoever has to come back later must not burn it for the others.
+    """
     if account.channel == "web":
         return 0.0
     gap = timedelta(seconds=1 / account.rate)
@@ -228,8 +231,14 @@ async def _reserve(session: AsyncSession, account: Account, now: datetime) -> fl
         .on_conflict_do_update(
             index_elements=["tenant_id", "channel", "account"],
             set_={"next_at": func.greatest(Sender.next_at, now) + gap},
+            where=Sender.next_at <= now + timedelta(seconds=_MAX_NAP),
         )
         .returning(Sender.next_at)
     )
-    next_at: datetime = (await session.execute(reserve)).scalar_one()
-    return max(0.0, (next_at - gap - now).total_seconds())
+    next_at: datetime | None = (await session.execute(reserve)).scalar_one_or_none()
+    if next_at is not None:
+        return max(0.0, (next_at - gap - now).total_seconds())
+    taken_until = await session.scalar(
+        select(Sender.next_at).where(Sender.channel == account.channel, Sender.account == account.address)
+    )
+    return max(_MAX_NAP + 0.1, ((taken_until or now) - now).total_seconds())
