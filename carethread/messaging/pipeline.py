@@ -157,13 +157,13 @@ class Pipeline:
             if row.kind == "event" or not row.text.strip():
                 continue
             text = row.text[:MAX_TEXT]
-            earlier = await self._earlier(session, row)
             # A long text can take seconds; meanwhile the others of this process go on.
             found = (
-                await asyncio.to_thread(self._safety.screen, text, earlier)
-                if len(text) > _LONG
-                else self._safety.screen(text, earlier)
+                await asyncio.to_thread(self._safety.screen, text) if len(text) > _LONG else self._safety.screen(text)
             )
+            # Only a sign can join with another; most messages hold none, and nothing is looked up for them.
+            if found.level == "none" and found.signs and (earlier := await self._earlier(session, row)):
+                found = await asyncio.to_thread(self._safety.screen, text, earlier)
             row.level, row.rule = found.level, found.rule
             if found.level in _GUIDANCE:
                 await self._red_flag(session, clinic, row, found, now)

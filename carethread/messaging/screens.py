@@ -20,12 +20,9 @@ class Screens:
     languages: LanguageTable
 
     def screen(self, text: str, earlier: Iterable[str] = ()) -> Screening:
-        """Screen a text. Signs in `earlier` texts of the same patient count where this one adds a sign to them."""
-        found = self.screener.screen(text)
-        if found.level != "none" or not found.signs:
-            return found
+        """Screen a text; signs in `earlier` texts of the same patient count with those in this one."""
         known = frozenset[str]().union(*(self.screener.rules.screen(before).signs for before in earlier))
-        return self.screener.screen(text, known) if known else found
+        return self.screener.screen(text, known)
 
     def keyword(self, text: str, channel: str, stopped: bool) -> Keyword | None:
         return self.keywords.read(text, channel=channel, stopped=stopped)

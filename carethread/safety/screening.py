@@ -51,7 +51,6 @@ class RuleSet:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        self.combinations = frozenset(combination.id for combination in tables.combinations)
         self._languages = [
             LanguageRules(
                 language,
