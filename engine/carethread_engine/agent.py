@@ -12,6 +12,7 @@ from rasa.core.tracker_store import InMemoryTrackerStore, TrackerStore
 from rasa.shared.core.domain import Domain
 
 from carethread_engine.faults import TurnTooSlow
+from carethread_engine.quick import quicken
 from carethread_engine.turns import Turn, TurnProcessor, TurnRequest
 
 # How often a waiting turn looks whether the one before it is done.
@@ -40,6 +41,7 @@ class EngineAgent(Agent):
             generator=self.nlg,
             on_circuit_break=_circuit_broken,
         )
+        self.processor.graph_runner = quicken(self.processor.graph_runner)
         self.domain = self.processor.domain
         self.tracker_store.domain = self.domain
         self._set_fingerprint(fingerprint)
