@@ -17,15 +17,12 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 from aiohttp import web
-from sqlalchemy import func, select
 from twilio.request_validator import RequestValidator
 
 from carethread.channels.twilio.accounts import credentials
 from carethread.clinic import Clinic, load_clinics
 from carethread.config import Settings
 from carethread.storage.announce import CHANNEL
-from carethread.storage.database import Database
-from carethread.storage.models import Conversation, Inbox
 from carethread.supervisor import Supervisor
 
 # What patients often write, in both languages: each is answered by the engine without an action.
@@ -43,7 +40,7 @@ class Installation:
 
     settings: Settings
     supervisor: Supervisor
-    database: Database
+    ledger: asyncpg.Pool
     clinic: Clinic
     http: aiohttp.ClientSession
     heard: dict[str, asyncio.Queue[float]] = field(default_factory=lambda: defaultdict(asyncio.Queue))
@@ -79,15 +76,13 @@ class Installation:
 
     async def _conversation(self, phone: str) -> str:
         if phone not in self._ids:
-            async with self.database.begin(self.clinic.id) as session:
-                found = await session.scalar(select(Conversation.id).where(Conversation.address == phone))
+            found = await self.ledger.fetchval("select id from conversation where address = $1", phone)
             self._ids[phone] = f"{self.clinic.id}/{found}"
         return self._ids[phone]
 
     async def _answered(self, sid: str) -> bool:
-        async with self.database.begin(self.clinic.id) as session:
-            found = select(func.count()).where(Inbox.provider_id == f"sms:{sid}", Inbox.done_at.is_not(None))
-            return bool(await session.scalar(found))
+        done = "select true from inbox where provider_id = $1 and done_at is not null"
+        return bool(await self.ledger.fetchval(done, f"sms:{sid}"))
 
 
 @asynccontextmanager
@@ -104,13 +99,17 @@ async def installation(*, only: frozenset[str] | None = None) -> AsyncIterator[I
     names = only or frozenset({"actions", "engine", "gateway", "worker"})
     supervisor = Supervisor(settings, say=lambda _text: None, only=names)
     await supervisor.start()
-    database = Database(supervisor.environment["CARETHREAD_DATABASE_URL"], pool=4)
+    clinic = load_clinics(settings.clinics_dir)["riverbend"]
+    # What we look through shares the machine with what we measure, so it is as light as can be.
+    ledger = await asyncpg.create_pool(
+        supervisor.environment["CARETHREAD_DATABASE_URL"], min_size=1, server_settings={"app.tenant": clinic.id},
+        reset=_as_it_is,
+    )  # fmt: skip
     listener = await asyncpg.connect(supervisor.environment["CARETHREAD_DATABASE_URL"])
     connector = aiohttp.TCPConnector(limit=64)
     try:
         async with aiohttp.ClientSession(connector=connector) as http:
-            clinic = load_clinics(settings.clinics_dir)["riverbend"]
-            found = Installation(settings, supervisor, database, clinic, http)
+            found = Installation(settings, supervisor, ledger, clinic, http)
 
             def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
                 found.heard[str(payload)].put_nowait(time.perf_counter())
@@ -119,12 +118,16 @@ async def installation(*, only: frozenset[str] | None = None) -> AsyncIterator[I
             yield found
     finally:
         await listener.close()
-        await database.close()
+        await ledger.close()
         await supervisor.stop()
         await provider.cleanup()
         if supervisor.postgres:
             shutil.rmtree(supervisor.postgres.home, ignore_errors=True)
         shutil.rmtree(home, ignore_errors=True)
+
+
+async def _as_it_is(_connection: asyncpg.Connection) -> None:
+    """Nothing is set on these connections, so nothing has to be set back."""
 
 
 async def _provider() -> tuple[web.AppRunner, int]:
