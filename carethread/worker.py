@@ -27,7 +27,8 @@ log = structlog.get_logger()
 
 _SWEEP_EVERY = 2.0  # seconds
 _RECONNECT = 1.0  # seconds
-_CONCURRENCY = 16
+_CONCURRENCY = 128  # most of a job is waiting: for the engine, for a sender's turn
+_BATCH = 16
 
 
 async def run_worker(parts: WorkerParts, stop: asyncio.Event) -> None:
@@ -61,7 +62,7 @@ async def _jobs(parts: WorkerParts, stop: asyncio.Event) -> None:
         closing = asyncio.create_task(_close_when(stop, queue))
         try:
             await queue.run(
-                batch_size=_CONCURRENCY // 2,
+                batch_size=_BATCH,
                 max_concurrent_tasks=_CONCURRENCY,
                 dequeue_timeout=timedelta(seconds=1),
                 heartbeat_timeout=timedelta(seconds=10),

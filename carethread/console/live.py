@@ -9,10 +9,10 @@ from typing import Final
 import structlog
 from sanic import Blueprint, Request
 from sanic.response import HTTPResponse
-from sqlalchemy.exc import DBAPIError
 
 from carethread.console.auth import session_of
 from carethread.console.site import LoginNeeded, Site, Visit
+from carethread.storage.database import UNAVAILABLE
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ async def _still_logged_in(site: Site, visit: Visit) -> bool:
     try:
         async with site.database.begin(visit.clinic.id) as session:
             return await session_of(session, visit.token, now=site.clock(), active=False) is not None
-    except (DBAPIError, OSError) as error:
+    except UNAVAILABLE as error:
         # A database that is away for a moment logs nobody out.
         log.warning("staff_stream_unchecked", error=type(error).__name__)
         return True

@@ -8,13 +8,16 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from carethread.storage.database import raw
 from carethread.storage.models import Consent
 
 
 async def opted_out(session: AsyncSession, channel: str, address: str) -> bool:
     """True after STOP and before START."""
-    state = await session.scalar(select(Consent.state).where(Consent.channel == channel, Consent.address == address))
-    return state == "opted_out"
+    state = await raw(session).fetchval(
+        "select state from consent where channel = $1 and address = $2", channel, address
+    )
+    return bool(state == "opted_out")
 
 
 async def set_consent(

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from carethread.clinic import Channel, Clinic
+from carethread.messaging import ledger
 from carethread.messaging.types import DeliveryUpdate, InboundMessage, Receipt
 from carethread.messaging.wakeups import Wakeup, wake
 from carethread.storage.announce import announce
@@ -90,26 +91,15 @@ async def conversation_of(
 
 async def receive(session: AsyncSession, clinic: Clinic, message: InboundMessage) -> Receipt:
     """`Intake.receive` in a transaction that is already open."""
-    conversation = await conversation_of(session, clinic, message.channel, message.account, message.address)
     provider_id = f"{message.channel}:{message.provider_id}"
-    inserted = await session.scalar(
-        insert(Inbox)
-        .values(
-            conversation_id=conversation.id,
-            provider_id=provider_id,
-            kind=message.kind,
-            text=clean(message.text),
-            media=[dict(item) for item in message.media],
-            event=dict(message.event) if message.event else None,
-            level="none",
-            attempts=0,
-        )
-        .on_conflict_do_nothing(index_elements=["tenant_id", "provider_id"])
-        .returning(Inbox.id)
-    )
+    conversation_id = await ledger.conversation_id(session, message.channel, message.account, message.address)
+    if conversation_id is None:
+        made = await conversation_of(session, clinic, message.channel, message.account, message.address)
+        conversation_id = made.id
+    inserted = await ledger.add_arrived(session, conversation_id, provider_id, message, clean(message.text))
     if inserted is None:
         known = (await session.execute(select(Inbox).where(Inbox.provider_id == provider_id))).scalar_one()
         return Receipt(known.id, known.conversation_id, duplicate=True)
-    await wake(session, Wakeup("inbound", clinic.id, str(conversation.id)))
-    await announce(session, clinic.id, conversation.id)
-    return Receipt(inserted, conversation.id, duplicate=False)
+    await wake(session, Wakeup("inbound", clinic.id, str(conversation_id)))
+    await announce(session, clinic.id, conversation_id)
+    return Receipt(inserted, conversation_id, duplicate=False)

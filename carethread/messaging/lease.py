@@ -7,15 +7,14 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, func, update
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from carethread.storage.database import Database
-from carethread.storage.models import Conversation
+from carethread.messaging import ledger
+from carethread.messaging.ledger import Thread
+from carethread.storage.database import UNAVAILABLE, Database
 
 log = structlog.get_logger()
 
@@ -33,12 +32,12 @@ class Lease:
     token: int
     seconds: float
 
-    async def guard(self, session: AsyncSession) -> Conversation:
+    async def guard(self, session: AsyncSession) -> Thread:
         """Lock the conversation in `session`'s transaction; raises `Fenced` when the lease is no longer ours."""
-        row = await session.get(Conversation, self.conversation_id, with_for_update=True, populate_existing=True)
-        if row is None or row.lease_token != self.token:
+        thread = await ledger.lock(session, self.conversation_id)
+        if thread is None or thread.lease_token != self.token:
             raise Fenced(str(self.conversation_id))
-        return row
+        return thread
 
     @asynccontextmanager
     async def renewed(self, database: Database) -> AsyncIterator[None]:
@@ -56,36 +55,14 @@ class Lease:
             await asyncio.sleep(self.seconds / 3)
             try:
                 async with database.begin(self.tenant) as session:
-                    await session.execute(
-                        update(Conversation)
-                        .where(Conversation.id == self.conversation_id, Conversation.lease_token == self.token)
-                        .values(lease_until=_until(self.seconds))
-                    )
-            except (DBAPIError, OSError) as error:
+                    await ledger.keep(session, self.conversation_id, self.token, timedelta(seconds=self.seconds))
+            except UNAVAILABLE as error:
                 log.warning("lease_not_renewed", error=type(error).__name__)
 
 
 async def acquire(
     session: AsyncSession, tenant: str, conversation_id: uuid.UUID, *, seconds: float
-) -> tuple[Lease, Conversation] | None:
+) -> tuple[Lease, Thread] | None:
     """Take the conversation in the caller's transaction, which locks its row; None when another worker holds it."""
-    row = await session.scalar(
-        update(Conversation)
-        .where(
-            Conversation.id == conversation_id,
-            (Conversation.lease_until.is_(None)) | (Conversation.lease_until < func.clock_timestamp()),
-        )
-        .values(lease_token=Conversation.lease_token + 1, lease_until=_until(seconds))
-        .returning(Conversation)
-        .execution_options(populate_existing=True)
-    )
-    return (Lease(tenant, conversation_id, row.lease_token, seconds), row) if row else None
-
-
-def release(conversation: Conversation) -> None:
-    """Let the conversation go when the caller's transaction commits."""
-    conversation.lease_until = None
-
-
-def _until(seconds: float) -> ColumnElement[datetime]:
-    return func.clock_timestamp() + timedelta(seconds=seconds)
+    thread = await ledger.take(session, conversation_id, timedelta(seconds=seconds))
+    return (Lease(tenant, conversation_id, thread.lease_token, seconds), thread) if thread else None

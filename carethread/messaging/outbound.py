@@ -10,20 +10,21 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 import structlog
-from sqlalchemy import func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from carethread.clinic import Account, Channel, Clinic, Clinics
 from carethread.escalation import open_escalation
+from carethread.messaging import ledger
+from carethread.messaging.ledger import Waiting
 from carethread.messaging.types import Channels, OutboundMessage, QuickReply, SendFailed
 from carethread.messaging.wakeups import Wakeup, wake
 from carethread.storage.announce import announce
 from carethread.storage.database import Database
-from carethread.storage.models import Consent, Conversation, Outbox, Sender
+from carethread.storage.models import Conversation, Outbox, Sender
 
 log = structlog.get_logger()
 
@@ -32,6 +33,7 @@ _GIVE_UP = timedelta(hours=6)
 _STUCK = timedelta(seconds=30)  # a row `sending` for longer lost its worker
 _UNSETTLED = ("sending", "unknown")
 _MAX_NAP = 2.0  # seconds to wait in place for the sender's turn; longer waits become a later job
+_NO_SENDER = "the clinic no longer has this sender"
 # Said even to a patient who has stopped: the law asks for the confirmation, and an emergency is one.
 _ALWAYS = ("utter_stopped", "utter_safety_emergency", "utter_safety_crisis")
 
@@ -74,7 +76,11 @@ class Outbound:
                 return
             row.not_before = now
             conversation = await session.get_one(Conversation, row.conversation_id)
-            message = _message(clinic, conversation, row)
+            account = clinic.account(cast(Channel, conversation.channel), conversation.account)
+            if account is None:
+                row.state, row.error = "failed", _NO_SENDER
+                return
+            message = _message(clinic, row.conversation_id, account, conversation.address, row)
         try:
             found = await self._channels[message.account.channel].lookup(message)
         except SendFailed as error:
@@ -107,46 +113,27 @@ class Outbound:
         Comes with the seconds to wait for the sender's turn.
         """
         now = self._clock()
-        while True:
-            found = (
-                await session.execute(
-                    select(Outbox, Conversation, Consent.state)
-                    .join(Conversation, Conversation.id == Outbox.conversation_id)
-                    .outerjoin(
-                        Consent,
-                        (Consent.channel == Conversation.channel) & (Consent.address == Conversation.address),
-                    )
-                    .where(
-                        Outbox.conversation_id == conversation_id, Outbox.state.in_(("queued", "sending", "unknown"))
-                    )
-                    .order_by(Outbox.id)
-                    .limit(1)
-                    # Waits for another sender's claim: skipping its row would overtake it.
-                    .with_for_update(of=Outbox)
-                )
-            ).first()
-            if found is None:
+        while (found := await ledger.first_unsent(session, conversation_id)) is not None:
+            if found.state != "queued" or (found.not_before and found.not_before > now):
                 return None
-            row, conversation, consent = found
-            if row.state != "queued" or (row.not_before and row.not_before > now):
-                return None
-            if consent == "opted_out" and conversation.channel != "web" and row.content_key not in _ALWAYS:
-                row.state, row.error = "blocked", "the patient has said stop"
+            always = found.content_key in _ALWAYS
+            if found.opted_out and found.channel != "web" and not always:
+                await ledger.give_up(session, found.id, "blocked", "the patient has said stop")
                 await announce(session, clinic.id, conversation_id)
-                await session.flush()
                 continue
-            account = clinic.account(cast(Channel, conversation.channel), conversation.account)
+            account = clinic.account(cast(Channel, found.channel), found.account)
             if account is None:
-                row.state, row.error = "failed", "the clinic no longer has this sender"
-                await session.flush()
+                await ledger.give_up(session, found.id, "failed", _NO_SENDER)
                 continue
-            if (wait := await _reserve(session, account, now)) > _MAX_NAP:
-                row.not_before = now + timedelta(seconds=wait)
+            # What must be said is said at once: the provider queues the few that come above the rate.
+            wait = 0.0 if always else await _reserve(session, account, now)
+            if wait > _MAX_NAP:
+                await ledger.not_before(session, found.id, now + timedelta(seconds=wait))
                 await wake(session, _wakeup(clinic, conversation_id), after=timedelta(seconds=wait))
                 return None
-            row.state, row.not_before = "sending", now
-            row.attempts += 1
-            return _message(clinic, conversation, row), wait
+            await ledger.mark_sending(session, found.id, now)
+            return _message(clinic, conversation_id, account, found.address, found), wait
+        return None
 
     async def _send(self, clinic: Clinic, message: OutboundMessage) -> tuple[OutboundMessage, float] | None:
         """Hand one message over, record what came of it, and claim the next, unless this one has to wait."""
@@ -159,16 +146,7 @@ class Outbound:
                 return await self._claim(session, clinic, message.conversation_id)
         now = self._clock()
         async with self._database.begin(clinic.id) as session:
-            # A status report may have been quicker than this answer: never go back from `delivered`.
-            await session.execute(
-                update(Outbox)
-                .where(Outbox.id == message.outbox_id)
-                .values(
-                    provider_id=sent.provider_id,
-                    sent_at=now,
-                    state=text("case when state in ('sending', 'unknown') then 'sent' else state end"),
-                )
-            )
+            await ledger.mark_sent(session, message.outbox_id, sent.provider_id, now)
             await announce(session, clinic.id, message.conversation_id)
             return await self._claim(session, clinic, message.conversation_id)
 
@@ -202,15 +180,15 @@ def _wakeup(clinic: Clinic, conversation_id: uuid.UUID) -> Wakeup:
     return Wakeup("outbound", clinic.id, str(conversation_id))
 
 
-def _message(clinic: Clinic, conversation: Conversation, row: Outbox) -> OutboundMessage:
-    account = clinic.account(cast(Channel, conversation.channel), conversation.account)
-    assert account is not None
+def _message(
+    clinic: Clinic, conversation_id: uuid.UUID, account: Account, address: str, row: Outbox | Waiting
+) -> OutboundMessage:
     return OutboundMessage(
         outbox_id=row.id,
         tenant=clinic.id,
-        conversation_id=conversation.id,
+        conversation_id=conversation_id,
         account=account,
-        address=conversation.address,
+        address=address,
         text=row.text,
         language=row.language,
         quick_replies=tuple(QuickReply(item["title"], item["value"]) for item in row.quick_replies),
@@ -225,17 +203,8 @@ async def _reserve(session: AsyncSession, account: Account, now: datetime) -> fl
     if account.channel == "web":
         return 0.0
     gap = timedelta(seconds=1 / account.rate)
-    reserve: Any = (
-        insert(Sender)
-        .values(channel=account.channel, account=account.address, next_at=now + gap)
-        .on_conflict_do_update(
-            index_elements=["tenant_id", "channel", "account"],
-            set_={"next_at": func.greatest(Sender.next_at, now) + gap},
-            where=Sender.next_at <= now + timedelta(seconds=_MAX_NAP),
-        )
-        .returning(Sender.next_at)
-    )
-    next_at: datetime | None = (await session.execute(reserve)).scalar_one_or_none()
+    latest = now + timedelta(seconds=_MAX_NAP)
+    next_at = await ledger.reserve(session, account.channel, account.address, now, gap, latest)
     if next_at is not None:
         return max(0.0, (next_at - gap - now).total_seconds())
     taken_until = await session.scalar(

@@ -9,16 +9,15 @@ from datetime import datetime
 from typing import Any, cast
 
 import structlog
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from carethread.clinic import Channel, Clinic
 from carethread.dialogue.content import Content, ContentError, Rendered
 from carethread.escalation import open_escalation
+from carethread.messaging.ledger import Addressee, Unsent, add_unsent
 from carethread.messaging.wakeups import Wakeup, wake
 from carethread.safety.guard import check_outbound
 from carethread.storage.announce import announce
-from carethread.storage.models import Conversation, Outbox
 
 log = structlog.get_logger()
 
@@ -40,7 +39,7 @@ async def queue(
     session: AsyncSession,
     clinic: Clinic,
     content: Content,
-    conversation: Conversation,
+    conversation: Addressee,
     says: list[Say],
     *,
     key: str,
@@ -53,19 +52,15 @@ async def queue(
 
     Returns how many rows are new.
     """
-    rows, held_back = [], []
+    rows: list[Unsent] = []
+    held_back: list[tuple[int, str, str]] = []
     for number, say in enumerate(says):
         rendered, why_not = render_guarded(content, clinic, conversation, say, language or conversation.language, now)
-        own = {"conversation_id": conversation.id, "inbox_id": inbox_id, "key": f"{key}:{number}"}
-        rows.append(_row(rendered, say) | own | {"not_before": not_before})
+        rows.append(_row(f"{key}:{number}", rendered, say))
         held_back += [(number, say.key, why_not)] if why_not else []
     if not rows:
         return 0
-    added = (
-        await session.scalars(
-            insert(Outbox).values(rows).on_conflict_do_nothing(index_elements=["tenant_id", "key"]).returning(Outbox.id)
-        )
-    ).all()
+    added = await add_unsent(session, conversation.id, inbox_id, rows, not_before)
     if added:
         conversation.last_outbound_at = now
         await wake(session, Wakeup("outbound", clinic.id, str(conversation.id)))
@@ -76,24 +71,22 @@ async def queue(
             reason="held_back", now=now, details={"why": why, "text": name}, patient_id=conversation.patient_id,
             inbox_id=inbox_id,
         )  # fmt: skip
-    return len(added)
+    return added
 
 
-def _row(rendered: Rendered, say: Say) -> dict[str, Any]:
-    return {
-        "author": "assistant",
-        "content_key": rendered.key,
-        "content_version": rendered.version,
-        "language": rendered.language,
-        "parameters": dict(say.parameters),
-        "text": rendered.text,
-        "quick_replies": [{"title": title, "value": value} for title, value in rendered.quick_replies],
-        "state": "queued",
-        "attempts": 0,
-    }
+def _row(key: str, rendered: Rendered, say: Say) -> Unsent:
+    return Unsent(
+        key=key,
+        content_key=rendered.key,
+        content_version=rendered.version,
+        language=rendered.language,
+        parameters=say.parameters,
+        text=rendered.text,
+        quick_replies=[{"title": title, "value": value} for title, value in rendered.quick_replies],
+    )
 
 
-def is_verified(conversation: Conversation, clinic: Clinic, now: datetime) -> bool:
+def is_verified(conversation: Addressee, clinic: Clinic, now: datetime) -> bool:
     """Whether the patient has proven who they are on this channel, recently enough."""
     if conversation.patient_id is None or conversation.verified_at is None:
         return False
@@ -102,7 +95,7 @@ def is_verified(conversation: Conversation, clinic: Clinic, now: datetime) -> bo
 
 
 def render_guarded(
-    content: Content, clinic: Clinic, conversation: Conversation, say: Say, language: str, now: datetime
+    content: Content, clinic: Clinic, conversation: Addressee, say: Say, language: str, now: datetime
 ) -> tuple[Rendered, str | None]:
     """The words for `say`; or the safe fallback, and why these may not leave.
 

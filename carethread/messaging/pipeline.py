@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from carethread.clinic import Clinic, Clinics
 from carethread.dialogue.content import ContentStore
 from carethread.dialogue.engine import Dialogue, EngineRefused, EngineUnavailable, Request, Turn
 from carethread.escalation import open_escalation, pause_for_emergency, pause_for_human
+from carethread.messaging import ledger
 from carethread.messaging.consent import opted_out, set_consent
-from carethread.messaging.lease import Fenced, Lease, acquire, release
+from carethread.messaging.lease import Fenced, Lease, acquire
+from carethread.messaging.ledger import Arrived, Thread
 from carethread.messaging.outbox import Say, queue, sender_id
 from carethread.messaging.screens import Screens
 from carethread.messaging.types import MAX_TEXT
@@ -31,7 +32,7 @@ from carethread.messaging.wordless import reading_of
 from carethread.safety.screening import Screening
 from carethread.storage.announce import announce
 from carethread.storage.database import Database
-from carethread.storage.models import Conversation, Inbox
+from carethread.storage.models import Conversation
 
 log = structlog.get_logger()
 
@@ -102,11 +103,11 @@ class Pipeline:
             taken = await acquire(session, clinic.id, conversation_id, seconds=self._patience.lease)
             if taken is None:
                 return None
-            lease, conversation = taken
-            question = await self._next(session, clinic, conversation)
+            lease, thread = taken
+            question = await self._next(session, clinic, thread)
             return (lease, question) if question else None
 
-    async def _next(self, session: AsyncSession, clinic: Clinic, conversation: Conversation) -> Question | None:
+    async def _next(self, session: AsyncSession, clinic: Clinic, thread: Thread) -> Question | None:
         """The oldest open message that needs the engine, after closing those before it that do not.
 
         With none left, or the oldest waiting for its next try, the conversation is let go in this transaction. Its
@@ -115,46 +116,41 @@ class Pipeline:
         now = self._clock()
         looks = 0
         while True:
-            row = await session.scalar(
-                select(Inbox)
-                .where(Inbox.conversation_id == conversation.id, Inbox.done_at.is_(None))
-                .order_by(Inbox.id)
-                .limit(1)
-                .execution_options(populate_existing=True)
-            )
+            row = await ledger.oldest_open(session, thread.id)
             if row is not None and row.screened_at is None:
-                await self._screen(session, clinic, conversation.id)
-                if row.screened_at is None:
+                await thread.save(session, release=False)
+                read = await self._screen(session, clinic, thread.id)
+                thread = await ledger.lock(session, thread.id) or thread  # a red flag pauses it
+                if row.id not in read:
                     # Another worker is reading it, and may be waiting for the row that we have locked.
                     if looks == _LOOKS:
-                        release(conversation)
+                        await thread.save(session, release=True)
                         return None
                     looks += 1
                     await asyncio.sleep(_LOOK)
                 continue
             if row is None or (row.retry_at and row.retry_at > now):
-                release(conversation)
+                await thread.save(session, release=True)
                 return None
             if row.kind != "event":
-                conversation.last_inbound_at = max(conversation.last_inbound_at or row.received_at, row.received_at)
+                thread.last_inbound_at = max(thread.last_inbound_at or row.received_at, row.received_at)
             if row.kind == "text":
-                conversation.language = self._safety.language(row.text, conversation.language, clinic.languages)
-            if not await self._without_engine(session, clinic, conversation, row, now):
-                return Question.of(clinic, conversation, row)
-            await session.flush()
+                thread.language = self._safety.language(row.text, thread.language, clinic.languages)
+            if not await self._without_engine(session, clinic, thread, row, now):
+                await thread.save(session, release=False)
+                return Question.of(clinic, thread, row)
 
-    async def _screen(self, session: AsyncSession, clinic: Clinic, conversation_id: uuid.UUID) -> None:
-        """Read every unscreened message for red flags; guidance and escalation commit together with its reading."""
+    async def _screen(self, session: AsyncSession, clinic: Clinic, conversation_id: uuid.UUID) -> set[int]:
+        """Read every unscreened message for red flags; guidance and escalation commit together with its reading.
+
+        Returns the ids of what was read.
+        """
         now = self._clock()
-        rows = await session.scalars(
-            select(Inbox)
-            .where(Inbox.conversation_id == conversation_id, Inbox.screened_at.is_(None))
-            .order_by(Inbox.id)
-            .with_for_update(skip_locked=True)
-        )
-        for row in rows.all():
-            row.screened_at = now
+        rows = await ledger.unscreened(session, conversation_id)
+        harmless = []
+        for row in rows:
             if row.kind == "event" or not row.text.strip():
+                harmless.append(row.id)
                 continue
             text = row.text[:MAX_TEXT]
             # A long text can take seconds; meanwhile the others of this process go on.
@@ -162,33 +158,27 @@ class Pipeline:
                 await asyncio.to_thread(self._safety.screen, text) if len(text) > _LONG else self._safety.screen(text)
             )
             # Only a sign can join with another; most messages hold none, and nothing is looked up for them.
-            if found.level == "none" and found.signs and (earlier := await self._earlier(session, row)):
-                found = await asyncio.to_thread(self._safety.screen, text, earlier)
-            row.level, row.rule = found.level, found.rule
+            if found.level == "none" and found.signs:
+                # "I have a fever", and then "my neck is stiff".
+                earlier = [before[:_LONG] for before in await ledger.earlier_texts(session, row, _TOGETHER, _EARLIER)]
+                if earlier:
+                    found = await asyncio.to_thread(self._safety.screen, text, earlier)
+            if found.level == "none":
+                harmless.append(row.id)
+                continue
+            await ledger.mark_screened(session, [row.id], now, found.level, found.rule)
             if found.level in _GUIDANCE:
                 await self._red_flag(session, clinic, row, found, now)
-
-    async def _earlier(self, session: AsyncSession, row: Inbox) -> list[str]:
-        """What the patient wrote shortly before: "I have a fever", and then "my neck is stiff"."""
-        texts = await session.scalars(
-            select(Inbox.text)
-            .where(
-                Inbox.conversation_id == row.conversation_id,
-                Inbox.id < row.id,
-                Inbox.kind == "text",
-                Inbox.received_at > row.received_at - _TOGETHER,
-            )
-            .order_by(Inbox.id.desc())
-            .limit(_EARLIER)
-        )
-        return [text[:_LONG] for text in texts]
+        if harmless:
+            await ledger.mark_screened(session, harmless, now)
+        return {row.id for row in rows}
 
     async def _red_flag(
-        self, session: AsyncSession, clinic: Clinic, row: Inbox, found: Screening, now: datetime
+        self, session: AsyncSession, clinic: Clinic, row: Arrived, found: Screening, now: datetime
     ) -> None:
         conversation = await session.get_one(Conversation, row.conversation_id, with_for_update=True)
         language = self._safety.language(row.text, conversation.language, clinic.languages)
-        conversation.language = row.language = language
+        conversation.language = language
         says = [Say(_GUIDANCE[found.level], {})]
         await queue(
             session, clinic, self._content.current, conversation, says,
@@ -201,12 +191,13 @@ class Pipeline:
             details={"span": list(found.span or ())}, patient_id=conversation.patient_id, inbox_id=row.id,
         )  # fmt: skip
         await pause_for_emergency(session, conversation)
-        row.done_at, row.outcome = now, "red_flag"
+        await session.flush()
+        await ledger.close(session, row.id, "red_flag", now, language=language)
         await announce(session, clinic.id, conversation.id)
         log.info("red_flag", tenant=clinic.id, conversation=str(conversation.id), level=found.level, rule=found.rule)
 
     async def _without_engine(
-        self, session: AsyncSession, clinic: Clinic, conversation: Conversation, row: Inbox, now: datetime
+        self, session: AsyncSession, clinic: Clinic, conversation: Thread, row: Arrived, now: datetime
     ) -> bool:
         """Close what needs no engine: keywords, a patient who stopped, a human's conversation, no words."""
         stopped = await opted_out(session, conversation.channel, conversation.address)
@@ -247,11 +238,12 @@ class Pipeline:
         self,
         session: AsyncSession,
         clinic: Clinic,
-        conversation: Conversation,
-        row: Inbox,
+        conversation: Thread,
+        row: Arrived,
         says: list[Say],
         outcome: str,
         now: datetime,
+        turn: Turn | None = None,
     ) -> None:
         """Queue the replies and close the row, in the caller's transaction.
 
@@ -264,8 +256,10 @@ class Pipeline:
         await queue(
             session, clinic, self._content.current, conversation, says, key=f"in:{row.id}", now=now, inbox_id=row.id
         )
-        row.language = conversation.language
-        row.done_at, row.outcome = now, outcome
+        await ledger.close(
+            session, row.id, outcome, now, language=conversation.language,
+            intent=turn.intent if turn else None, confidence=turn.confidence if turn else None,
+        )  # fmt: skip
         await announce(session, clinic.id, conversation.id)
 
 
@@ -281,7 +275,7 @@ class Question:
     request: Request
 
     @classmethod
-    def of(cls, clinic: Clinic, conversation: Conversation, row: Inbox) -> Question:
+    def of(cls, clinic: Clinic, conversation: Thread, row: Arrived) -> Question:
         request = Request(
             sender=sender_id(clinic.id, conversation.id),
             message_id=str(row.id),
@@ -326,7 +320,9 @@ class _Step:
                 done, _ = await asyncio.wait({task}, timeout=patience)
                 if not done:
                     async with p._database.begin(self._clinic.id) as session:
-                        await self._hold(session, await self._lease.guard(session))
+                        thread = await self._lease.guard(session)
+                        await self._hold(session, thread)
+                        await thread.save(session, release=False)
                 return await task
         finally:
             if not task.done():
@@ -339,7 +335,7 @@ class _Step:
         p, now = self._p, self._p._clock()
         async with p._database.begin(self._clinic.id) as session:
             conversation = await self._lease.guard(session)
-            row = await session.get_one(Inbox, self._question.inbox_id)
+            row = await ledger.arrived(session, self._question.inbox_id)
             if row.done_at is None:
                 says = [Say(reply.key, reply.parameters) for reply in turn.replies]
                 if _silenced_meanwhile(conversation, says):
@@ -348,18 +344,17 @@ class _Step:
                     # Never silence: an engine with nothing to say is a fault, and the patient still gets a word.
                     log.error("turn_without_reply", inbox=row.id)
                     says = [Say("utter_not_understood_choices", {})]
-                row.intent, row.confidence = turn.intent, turn.confidence
-                await p._close(session, self._clinic, conversation, row, says, "answered", now)
-                await session.flush()
+                await p._close(session, self._clinic, conversation, row, says, "answered", now, turn)
             return await p._next(session, self._clinic, conversation)
 
-    async def _hold(self, session: AsyncSession, conversation: Conversation) -> None:
+    async def _hold(self, session: AsyncSession, conversation: Thread) -> None:
         """Tell the patient, once a message, that the answer takes longer."""
         now = self._p._clock()
-        row = await session.get_one(Inbox, self._question.inbox_id)
+        row = await ledger.arrived(session, self._question.inbox_id)
         if row.held_at is not None or row.done_at is not None or self._question.event:
             return
-        row.held_at, self._held = now, True
+        self._held = True
+        await ledger.hold(session, row.id, now)
         await queue(
             session, self._clinic, self._p._content.current, conversation, [Say("utter_holding", {})],
             key=f"in:{row.id}:holding", now=now, inbox_id=row.id,
@@ -377,10 +372,8 @@ class _Step:
             conversation = await self._lease.guard(session)
             if age > patience.holding_after:
                 await self._hold(session, conversation)
-            row = await session.get_one(Inbox, question.inbox_id)
-            row.attempts += 1
-            row.retry_at = now + wait
-            release(conversation)
+            await ledger.put_off(session, question.inbox_id, now + wait)
+            await conversation.save(session, release=True)
             await wake(session, Wakeup("inbound", self._clinic.id, str(conversation.id)), after=wait)
         return None
 
@@ -389,18 +382,19 @@ class _Step:
         p, now = self._p, self._p._clock()
         async with p._database.begin(self._clinic.id) as session:
             conversation = await self._lease.guard(session)
-            row = await session.get_one(Inbox, self._question.inbox_id)
+            row = await ledger.arrived(session, self._question.inbox_id)
             await open_escalation(
                 session, self._clinic, conversation_id=conversation.id, key=f"in:{row.id}:technical",
                 severity="soon", reason="technical", now=now, patient_id=conversation.patient_id, inbox_id=row.id,
             )  # fmt: skip
-            await pause_for_human(session, conversation)
-            await p._close(session, self._clinic, conversation, row, [Say("utter_gave_up", {})], "gave_up", now)
+            await pause_for_human(session, await session.get_one(Conversation, conversation.id))
             await session.flush()
+            conversation = await self._lease.guard(session)  # paused now, which the next messages must see
+            await p._close(session, self._clinic, conversation, row, [Say("utter_gave_up", {})], "gave_up", now)
             return await p._next(session, self._clinic, conversation)
 
 
-def _silenced_meanwhile(conversation: Conversation, says: list[Say]) -> bool:
+def _silenced_meanwhile(conversation: Thread, says: list[Say]) -> bool:
     """Whether a nurse took over, or a red flag paused the assistant, while the engine was busy."""
     if conversation.owner == "human":
         return conversation.owner_staff_id is not None

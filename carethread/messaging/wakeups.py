@@ -13,12 +13,13 @@ from pgqueuer.domain.settings import DBSettings
 from pgqueuer.queries import Queries
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from carethread.storage.database import driver_connection
+from carethread.storage.database import raw
 
 # The kinds of work; each is an entrypoint of the worker.
 Work = Literal["inbound", "outbound", "ehr_write", "touchpoints"]
 
 QUEUE = DBSettings(db_schema="jobs")
+_BUILDER = QueryQueueBuilder(QUEUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +41,5 @@ class Wakeup:
 
 async def wake(session: AsyncSession, wakeup: Wakeup, *, after: timedelta | None = None) -> None:
     """Enqueue in `session`'s transaction: the job exists exactly when the row it is about does."""
-    queries = Queries(AsyncpgDriver(await driver_connection(session)), qbq=QueryQueueBuilder(QUEUE))
+    queries = Queries(AsyncpgDriver(raw(session)), qbq=_BUILDER)
     await queries.enqueue(wakeup.work, wakeup.payload(), execute_after=after)

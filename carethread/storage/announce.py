@@ -13,9 +13,8 @@ CHANNEL = "carethread_updates"
 
 async def announce(session: AsyncSession, tenant: str, conversation_id: uuid.UUID) -> None:
     """Say that this conversation changed, once a transaction; carries ids, never content."""
-    said: set[tuple[int, uuid.UUID]] = session.info.setdefault("announced", set())
-    this = (id(session.sync_session.get_transaction()), conversation_id)
-    if this in said:
+    said: set[uuid.UUID] = session.info.setdefault("announced", set())
+    if conversation_id in said:
         return
-    said.add(this)
+    said.add(conversation_id)
     await notify(session, CHANNEL, f"{tenant}/{conversation_id}")

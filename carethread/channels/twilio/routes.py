@@ -10,12 +10,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
-import asyncpg
 import structlog
 from multidict import MultiDict
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import empty, json, raw
-from sqlalchemy.exc import SQLAlchemyError
 from twilio.request_validator import RequestValidator
 from twilio.twiml.messaging_response import MessagingResponse
 
@@ -25,6 +23,7 @@ from carethread.channels.twilio.status import delivery_update
 from carethread.clinic import Account, Clinic, Clinics
 from carethread.config import Settings
 from carethread.messaging.intake import Intake
+from carethread.storage.database import UNAVAILABLE
 
 log = structlog.get_logger()
 
@@ -34,7 +33,7 @@ COMMIT_TIMEOUT = 10.0  # seconds
 RETRY_AFTER = 2  # seconds
 
 _NOTHING_TO_SAY = str(MessagingResponse()).encode()
-_OUT_OF_ORDER = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_OUT_OF_ORDER = (*UNAVAILABLE, TimeoutError)
 
 Answer = Coroutine[Any, Any, HTTPResponse]
 Handler = Callable[[Request, PhoneChannel], Answer]

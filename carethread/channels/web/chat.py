@@ -12,9 +12,6 @@ from datetime import datetime
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
 from carethread.channels.web.ledger import Change, Cursor, changes, unread
 from carethread.channels.web.limits import Limiter, Rate
 from carethread.channels.web.session import LIFETIME, BadToken, Visitor, issue, new_address, read
@@ -47,8 +44,6 @@ MAX_SEEN = 200
 # For each network address (many patients may share one), and for each visitor.
 _SESSIONS = Rate(60, 60)
 _MESSAGES = Rate(20, 10)
-# What the database raises while it is away or overloaded; job inserts reach asyncpg without SQLAlchemy.
-UNAVAILABLE = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _ENTRY_ID = re.compile(r"o(\d{1,18})")
 # States that a report moves on from.

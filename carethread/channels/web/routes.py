@@ -12,9 +12,10 @@ from sanic.response import json, raw
 
 from carethread.channels.web import socket
 from carethread.channels.web.assets import Asset, widget
-from carethread.channels.web.chat import UNAVAILABLE, Chat, Clock, Code, Limits, Parts, Refused
+from carethread.channels.web.chat import Chat, Clock, Code, Limits, Parts, Refused
 from carethread.channels.web.ledger import Change, Cursor
 from carethread.channels.web.session import Visitor
+from carethread.storage.database import UNAVAILABLE
 
 log = structlog.get_logger()
 

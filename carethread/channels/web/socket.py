@@ -16,9 +16,10 @@ from sanic import Websocket
 from sanic.exceptions import WebsocketClosed
 from websockets.exceptions import ConnectionClosed
 
-from carethread.channels.web.chat import REFUSE_TEXT, UNAVAILABLE, Chat, Refused, Watch
+from carethread.channels.web.chat import REFUSE_TEXT, Chat, Refused, Watch
 from carethread.channels.web.ledger import Cursor
 from carethread.channels.web.session import Visitor
+from carethread.storage.database import UNAVAILABLE
 
 log = structlog.get_logger()
 
