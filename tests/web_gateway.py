@@ -143,7 +143,7 @@ class Ledger:
                     .values(done_at=datetime.now(UTC), outcome="answered")
                 )
             await session.flush()
-            await announce(session, TENANT, conversation.id)
+            announce(session, TENANT, conversation.id)
             return row.id
 
     async def release(self, conversation: Conversation, outbox_id: int) -> None:
@@ -152,13 +152,13 @@ class Ledger:
             await session.execute(
                 update(Outbox).where(Outbox.id == outbox_id).values(state="sent", sent_at=datetime.now(UTC))
             )
-            await announce(session, TENANT, conversation.id)
+            announce(session, TENANT, conversation.id)
 
     async def change(self, conversation: Conversation, **values: object) -> None:
         """Change the conversation: its owner, its language."""
         async with self.database.begin(TENANT) as session:
             await session.execute(update(Conversation).where(Conversation.id == conversation.id).values(**values))
-            await announce(session, TENANT, conversation.id)
+            announce(session, TENANT, conversation.id)
 
 
 @dataclass(frozen=True, slots=True)

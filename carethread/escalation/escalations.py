@@ -98,7 +98,7 @@ async def open_escalation(
     else:
         _add_report(clinic, row, report, patient_id, now)
     await session.flush()
-    await announce(session, clinic.id, conversation_id)
+    announce(session, clinic.id, conversation_id)
     return row
 
 
@@ -123,7 +123,7 @@ async def take(
         raise await _held(session, row)
     record(session, staff, "escalation.take", f"escalation:{row.id}", now, relieved=_text(row.owner_id))
     row.state, row.owner_id, row.taken_at = "taken", staff.id, now
-    await announce(session, clinic.id, row.conversation_id)
+    announce(session, clinic.id, row.conversation_id)
     return row
 
 
@@ -141,7 +141,7 @@ async def release(
     row.state, row.owner_id, row.taken_at = "open", None, None
     row.deadline = now + clinic.deadline(row.team, displayed(row.severity, row.climbs))
     record(session, staff, "escalation.release", f"escalation:{row.id}", now)
-    await announce(session, clinic.id, row.conversation_id)
+    announce(session, clinic.id, row.conversation_id)
     return row
 
 
@@ -170,7 +170,7 @@ async def resolve(
     row.state, row.owner_id, row.taken_at = "resolved", staff.id, row.taken_at or now
     row.resolved_at, row.resolution = now, resolution
     record(session, staff, "escalation.resolve", f"escalation:{row.id}", now)
-    await announce(session, clinic.id, row.conversation_id)
+    announce(session, clinic.id, row.conversation_id)
     return row
 
 
@@ -191,7 +191,7 @@ async def climb_overdue(session: AsyncSession, clinic: Clinic, now: datetime, *,
         row.climbs, row.deadline = after.climbs, after.deadline
         record(session, PLATFORM, "escalation.climb", f"escalation:{row.id}", now, climbs=row.climbs)
     for conversation_id in {row.conversation_id for row in rows}:
-        await announce(session, clinic.id, conversation_id)
+        announce(session, clinic.id, conversation_id)
     return list(rows)
 
 

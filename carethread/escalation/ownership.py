@@ -41,7 +41,7 @@ async def take_over(
         session, staff, "conversation.take_over", f"conversation:{conversation.id}", now,
         relieved=str(relieved) if relieved else None,
     )  # fmt: skip
-    await announce(session, conversation.tenant_id, conversation.id)
+    announce(session, conversation.tenant_id, conversation.id)
 
 
 async def hand_back(session: AsyncSession, conversation: Conversation, staff: Staff, now: datetime) -> None:
@@ -53,7 +53,7 @@ async def hand_back(session: AsyncSession, conversation: Conversation, staff: St
     before = conversation.owner
     conversation.owner, conversation.owner_staff_id = "assistant", None
     record(session, staff, "conversation.hand_back", f"conversation:{conversation.id}", now, owner=before)
-    await announce(session, conversation.tenant_id, conversation.id)
+    announce(session, conversation.tenant_id, conversation.id)
 
 
 async def pause_for_human(session: AsyncSession, conversation: Conversation) -> None:
@@ -118,7 +118,7 @@ async def _pause(session: AsyncSession, conversation: Conversation, owner: str, 
     await lock(session, conversation)
     if conversation.owner_staff_id is None and conversation.owner in over:
         conversation.owner = owner
-        await announce(session, conversation.tenant_id, conversation.id)
+        announce(session, conversation.tenant_id, conversation.id)
 
 
 async def lock(session: AsyncSession, conversation: Conversation) -> None:

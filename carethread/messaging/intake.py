@@ -59,7 +59,7 @@ class Intake:
                 row.error = update_.error
                 if update_.state in ("delivered", "read"):
                     row.delivered_at = row.delivered_at or now
-                await announce(session, clinic.id, row.conversation_id)
+                announce(session, clinic.id, row.conversation_id)
             return True
 
 
@@ -92,14 +92,18 @@ async def conversation_of(
 async def receive(session: AsyncSession, clinic: Clinic, message: InboundMessage) -> Receipt:
     """`Intake.receive` in a transaction that is already open."""
     provider_id = f"{message.channel}:{message.provider_id}"
-    conversation_id = await ledger.conversation_id(session, message.channel, message.account, message.address)
-    if conversation_id is None:
-        made = await conversation_of(session, clinic, message.channel, message.account, message.address)
-        conversation_id = made.id
-    inserted = await ledger.add_arrived(session, conversation_id, provider_id, message, clean(message.text))
-    if inserted is None:
-        known = (await session.execute(select(Inbox).where(Inbox.provider_id == provider_id))).scalar_one()
-        return Receipt(known.id, known.conversation_id, duplicate=True)
+    text = clean(message.text)
+    added = await ledger.add_arrived(session, provider_id, message, text)
+    if added is None:
+        known = await session.scalar(select(Inbox).where(Inbox.provider_id == provider_id))
+        if known is not None:
+            return Receipt(known.id, known.conversation_id, duplicate=True)
+        await conversation_of(session, clinic, message.channel, message.account, message.address)
+        added = await ledger.add_arrived(session, provider_id, message, text)
+        if added is None:  # the same message, at the same moment
+            known = (await session.scalars(select(Inbox).where(Inbox.provider_id == provider_id))).one()
+            return Receipt(known.id, known.conversation_id, duplicate=True)
+    inbox_id, conversation_id = added
     await wake(session, Wakeup("inbound", clinic.id, str(conversation_id)))
-    await announce(session, clinic.id, conversation_id)
-    return Receipt(inserted, conversation_id, duplicate=False)
+    announce(session, clinic.id, conversation_id)
+    return Receipt(inbox_id, conversation_id, duplicate=False)

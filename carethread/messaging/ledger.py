@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ _THREAD = (
     "patient_id, verified_at, lease_token"
 )
 _ARRIVED = "id, conversation_id, kind, text, event, received_at, screened_at, retry_at, attempts, held_at, done_at"
+_STOPPED = "exists (select from consent where channel = $2 and address = $3 and state = 'opted_out') as opted_out"
 
 
 class Addressee(Protocol):
@@ -59,6 +60,18 @@ class Thread:
     patient_id: str | None
     verified_at: datetime | None
     lease_token: int
+    _written: tuple[object, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._written = self._state()
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether something was changed that others read. When the patient last wrote is told by the message too."""
+        return self._written != self._state()
+
+    def _state(self) -> tuple[object, ...]:
+        return self.language, self.introduced_at, self.last_outbound_at
 
     async def save(self, session: AsyncSession, *, release: bool) -> None:
         """Write language, introduction and last messages; with `release`, let the conversation go."""
@@ -67,6 +80,7 @@ class Thread:
             "lease_until = case when $6 then null else lease_until end where id = $1",
             self.id, self.language, self.introduced_at, self.last_inbound_at, self.last_outbound_at, release,
         )  # fmt: skip
+        self._written = self._state()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,26 +138,23 @@ async def lock(session: AsyncSession, conversation_id: uuid.UUID) -> Thread | No
     return Thread(*row) if row else None
 
 
-async def conversation_id(session: AsyncSession, channel: str, account: str, address: str) -> uuid.UUID | None:
-    """The conversation with `address`, unless this is its first message."""
-    found: uuid.UUID | None = await raw(session).fetchval(
-        "select id from conversation where channel = $1 and account = $2 and address = $3", channel, account, address
-    )
-    return found
-
-
 async def add_arrived(
-    session: AsyncSession, conversation_id: uuid.UUID, provider_id: str, message: InboundMessage, text: str
-) -> int | None:
-    """Insert a message that came in; None when its provider's id is known already."""
-    added: int | None = await raw(session).fetchval(
+    session: AsyncSession, provider_id: str, message: InboundMessage, text: str
+) -> tuple[int, uuid.UUID] | None:
+    """Insert a message that came in; returns its id and its conversation's.
+
+    None when there is no conversation with this address yet, or when the provider's id is known already.
+    """
+    row = await raw(session).fetchrow(
         "insert into inbox (conversation_id, provider_id, kind, text, media, event, level, attempts) "
-        "values ($1, $2, $3, $4, $5, $6, 'none', 0) on conflict (tenant_id, provider_id) do nothing returning id",
-        conversation_id, provider_id, message.kind, text,
+        "select id, $4, $5, $6, $7::jsonb, $8::jsonb, 'none', 0 from conversation "
+        "where channel = $1 and account = $2 and address = $3 "
+        "on conflict (tenant_id, provider_id) do nothing returning id, conversation_id",
+        message.channel, message.account, message.address, provider_id, message.kind, text,
         json.dumps([dict(item) for item in message.media]),
         json.dumps(dict(message.event)) if message.event else None,
     )  # fmt: skip
-    return added
+    return (row["id"], row["conversation_id"]) if row else None
 
 
 async def unscreened(session: AsyncSession, conversation_id: uuid.UUID) -> list[Arrived]:
@@ -162,16 +173,13 @@ async def mark_screened(
     )
 
 
-async def oldest_open(session: AsyncSession, conversation_id: uuid.UUID) -> Arrived | None:
-    """The first message that is not answered yet."""
-    found = await _arrived(
-        session, "where conversation_id = $1 and done_at is null order by id limit 1", conversation_id
-    )
-    return found[0] if found else None
-
-
-async def arrived(session: AsyncSession, inbox_id: int) -> Arrived:
-    return (await _arrived(session, "where id = $1", inbox_id))[0]
+async def oldest_open(session: AsyncSession, thread: Thread) -> tuple[Arrived, bool] | None:
+    """The first message that is not answered yet, and whether its sender has said stop."""
+    row = await raw(session).fetchrow(
+        f"select {_ARRIVED}, {_STOPPED} from inbox where conversation_id = $1 and done_at is null order by id limit 1",
+        thread.id, thread.channel, thread.address,
+    )  # fmt: skip
+    return (Arrived(*row[:-1]), row[-1]) if row else None
 
 
 async def earlier_texts(session: AsyncSession, row: Arrived, within: timedelta, most: int) -> list[str]:
@@ -193,18 +201,23 @@ async def close(
     language: str,
     intent: str | None = None,
     confidence: float | None = None,
-) -> None:
-    """The message is dealt with."""
-    await raw(session).execute(
-        "update inbox set done_at = $2, outcome = $3, language = $4, intent = coalesce($5, intent), "
-        "confidence = coalesce($6, confidence) where id = $1",
+) -> bool:
+    """The message is dealt with; False when it was so already."""
+    closed = await raw(session).fetchval(
+        "update inbox set done_at = $2, outcome = $3, language = $4, intent = $5, confidence = $6 "
+        "where id = $1 and done_at is null returning true",
         inbox_id, now, outcome, language, intent, confidence,
     )  # fmt: skip
+    return bool(closed)
 
 
-async def hold(session: AsyncSession, inbox_id: int, now: datetime) -> None:
-    """The patient was told that this answer takes longer."""
-    await raw(session).execute("update inbox set held_at = $2 where id = $1", inbox_id, now)
+async def hold(session: AsyncSession, inbox_id: int, now: datetime) -> bool:
+    """The patient is told that this answer takes longer; False when they were told, or have it meanwhile."""
+    held = await raw(session).fetchval(
+        "update inbox set held_at = $2 where id = $1 and held_at is null and done_at is null returning true",
+        inbox_id, now,
+    )  # fmt: skip
+    return bool(held)
 
 
 async def put_off(session: AsyncSession, inbox_id: int, until: datetime) -> None:

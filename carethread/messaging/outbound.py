@@ -92,7 +92,7 @@ class Outbound:
                 return  # a status report settled it meanwhile
             if found:
                 row.state, row.provider_id, row.sent_at = "sent", found.provider_id, self._clock()
-                await announce(session, tenant, row.conversation_id)
+                announce(session, tenant, row.conversation_id)
             else:
                 row.state = "queued"
             await wake(session, Wakeup("outbound", tenant, str(row.conversation_id)))
@@ -119,7 +119,7 @@ class Outbound:
             always = found.content_key in _ALWAYS
             if found.opted_out and found.channel != "web" and not always:
                 await ledger.give_up(session, found.id, "blocked", "the patient has said stop")
-                await announce(session, clinic.id, conversation_id)
+                announce(session, clinic.id, conversation_id)
                 continue
             account = clinic.account(cast(Channel, found.channel), found.account)
             if account is None:
@@ -147,7 +147,7 @@ class Outbound:
         now = self._clock()
         async with self._database.begin(clinic.id) as session:
             await ledger.mark_sent(session, message.outbox_id, sent.provider_id, now)
-            await announce(session, clinic.id, message.conversation_id)
+            announce(session, clinic.id, message.conversation_id)
             return await self._claim(session, clinic, message.conversation_id)
 
     async def _failed(self, session: AsyncSession, clinic: Clinic, message: OutboundMessage, error: SendFailed) -> bool:
@@ -167,7 +167,7 @@ class Outbound:
                 session, clinic, conversation_id=row.conversation_id, key=f"out:{row.id}:failed",
                 severity="soon", reason="technical", now=now, details={"undelivered": row.content_key},
             )  # fmt: skip
-            await announce(session, clinic.id, row.conversation_id)
+            announce(session, clinic.id, row.conversation_id)
             await session.flush()
             return True
         wait = timedelta(seconds=_BACKOFF[min(row.attempts - 1, len(_BACKOFF) - 1)])

@@ -64,7 +64,7 @@ async def queue(
     if added:
         conversation.last_outbound_at = now
         await wake(session, Wakeup("outbound", clinic.id, str(conversation.id)))
-        await announce(session, clinic.id, conversation.id)
+        announce(session, clinic.id, conversation.id)
     for number, name, why in held_back:
         await open_escalation(
             session, clinic, conversation_id=conversation.id, key=f"{key}:{number}:held_back", severity="routine",

@@ -21,7 +21,7 @@ from carethread.dialogue.content import ContentStore
 from carethread.dialogue.engine import Dialogue, EngineRefused, EngineUnavailable, Request, Turn
 from carethread.escalation import open_escalation, pause_for_emergency, pause_for_human
 from carethread.messaging import ledger
-from carethread.messaging.consent import opted_out, set_consent
+from carethread.messaging.consent import set_consent
 from carethread.messaging.lease import Fenced, Lease, acquire
 from carethread.messaging.ledger import Arrived, Thread
 from carethread.messaging.outbox import Say, queue, sender_id
@@ -116,8 +116,12 @@ class Pipeline:
         now = self._clock()
         looks = 0
         while True:
-            row = await ledger.oldest_open(session, thread.id)
-            if row is not None and row.screened_at is None:
+            found = await ledger.oldest_open(session, thread)
+            if found is None:
+                await thread.save(session, release=True)
+                return None
+            row, stopped = found
+            if row.screened_at is None:
                 await thread.save(session, release=False)
                 read = await self._screen(session, clinic, thread.id)
                 thread = await ledger.lock(session, thread.id) or thread  # a red flag pauses it
@@ -129,15 +133,16 @@ class Pipeline:
                     looks += 1
                     await asyncio.sleep(_LOOK)
                 continue
-            if row is None or (row.retry_at and row.retry_at > now):
+            if row.retry_at and row.retry_at > now:
                 await thread.save(session, release=True)
                 return None
             if row.kind != "event":
                 thread.last_inbound_at = max(thread.last_inbound_at or row.received_at, row.received_at)
             if row.kind == "text":
                 thread.language = self._safety.language(row.text, thread.language, clinic.languages)
-            if not await self._without_engine(session, clinic, thread, row, now):
-                await thread.save(session, release=False)
+            if not await self._without_engine(session, clinic, thread, row, stopped, now):
+                if thread.unsaved:
+                    await thread.save(session, release=False)
                 return Question.of(clinic, thread, row)
 
     async def _screen(self, session: AsyncSession, clinic: Clinic, conversation_id: uuid.UUID) -> set[int]:
@@ -193,21 +198,20 @@ class Pipeline:
         await pause_for_emergency(session, conversation)
         await session.flush()
         await ledger.close(session, row.id, "red_flag", now, language=language)
-        await announce(session, clinic.id, conversation.id)
+        announce(session, clinic.id, conversation.id)
         log.info("red_flag", tenant=clinic.id, conversation=str(conversation.id), level=found.level, rule=found.rule)
 
     async def _without_engine(
-        self, session: AsyncSession, clinic: Clinic, conversation: Thread, row: Arrived, now: datetime
+        self, session: AsyncSession, clinic: Clinic, conversation: Thread, row: Arrived, stopped: bool, now: datetime
     ) -> bool:
         """Close what needs no engine: keywords, a patient who stopped, a human's conversation, no words."""
-        stopped = await opted_out(session, conversation.channel, conversation.address)
         keyword = self._safety.keyword(row.text, conversation.channel, stopped) if row.kind == "text" else None
         if keyword is not None:
             if keyword.value != "help":
                 state = "opted_out" if keyword.value == "stop" else "opted_in"
                 await set_consent(session, conversation.channel, conversation.address, state, now=now, inbox_id=row.id)
             await self._close(
-                session, clinic, conversation, row, [Say(_KEYWORD_REPLY[keyword.value], {})], "keyword", now
+                session, clinic, conversation, row.id, [Say(_KEYWORD_REPLY[keyword.value], {})], "keyword", now
             )
             return True
         if stopped and conversation.channel != "web":
@@ -217,20 +221,20 @@ class Pipeline:
                     severity="routine", reason="opted_out", now=now, patient_id=conversation.patient_id,
                     inbox_id=row.id,
                 )  # fmt: skip
-            await self._close(session, clinic, conversation, row, [], "to_human", now)
+            await self._close(session, clinic, conversation, row.id, [], "to_human", now)
             return True
         if conversation.owner == "human":
-            await self._close(session, clinic, conversation, row, [], "to_human", now)
+            await self._close(session, clinic, conversation, row.id, [], "to_human", now)
             return True
         if conversation.owner == "emergency":
             says = [] if row.kind == "event" else [Say("utter_safety_waiting", {})]
-            await self._close(session, clinic, conversation, row, says, "to_human", now)
+            await self._close(session, clinic, conversation, row.id, says, "to_human", now)
             return True
         if row.kind == "media":
-            await self._close(session, clinic, conversation, row, [Say("utter_media_only", {})], "answered", now)
+            await self._close(session, clinic, conversation, row.id, [Say("utter_media_only", {})], "answered", now)
             return True
         if row.kind == "text" and reading_of(row.text, conversation.language) == "":
-            await self._close(session, clinic, conversation, row, [Say("utter_no_words", {})], "answered", now)
+            await self._close(session, clinic, conversation, row.id, [Say("utter_no_words", {})], "answered", now)
             return True
         return False
 
@@ -239,28 +243,30 @@ class Pipeline:
         session: AsyncSession,
         clinic: Clinic,
         conversation: Thread,
-        row: Arrived,
+        inbox_id: int,
         says: list[Say],
         outcome: str,
         now: datetime,
         turn: Turn | None = None,
     ) -> None:
-        """Queue the replies and close the row, in the caller's transaction.
+        """Close the row and queue the replies, in the caller's transaction; nothing when it was closed meanwhile.
 
         Who writes for the first time hears who answers; who stopped gets the one confirmation and nothing else.
         """
+        closed = await ledger.close(
+            session, inbox_id, outcome, now, language=conversation.language,
+            intent=turn.intent if turn else None, confidence=turn.confidence if turn else None,
+        )  # fmt: skip
+        if not closed:
+            return
         if says and conversation.introduced_at is None and not any(say.key == _KEYWORD_REPLY["stop"] for say in says):
             if not any(say.key == "utter_introduction" for say in says):
                 says = [Say("utter_introduction", {}), *says]
             conversation.introduced_at = now
         await queue(
-            session, clinic, self._content.current, conversation, says, key=f"in:{row.id}", now=now, inbox_id=row.id
+            session, clinic, self._content.current, conversation, says, key=f"in:{inbox_id}", now=now, inbox_id=inbox_id
         )
-        await ledger.close(
-            session, row.id, outcome, now, language=conversation.language,
-            intent=turn.intent if turn else None, confidence=turn.confidence if turn else None,
-        )  # fmt: skip
-        await announce(session, clinic.id, conversation.id)
+        announce(session, clinic.id, conversation.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +293,12 @@ class Question:
         )
         return cls(row.id, row.received_at, row.attempts, row.held_at is not None, row.kind == "event", request)
 
+    def note(self, thread: Thread) -> Thread:
+        """`thread` as this message leaves it, which is written when it is answered, held or put off."""
+        if not self.event:
+            thread.last_inbound_at = max(thread.last_inbound_at or self.received_at, self.received_at)
+        return thread
+
 
 class _Step:
     """One question under a lease: ask the engine, commit, and go on to the next."""
@@ -309,6 +321,10 @@ class _Step:
             return await self._hand_to_human()
         return await self._commit(turn)
 
+    async def _guard(self, session: AsyncSession) -> Thread:
+        """The conversation, locked and still ours, as this message leaves it."""
+        return self._question.note(await self._lease.guard(session))
+
     async def _ask(self) -> Turn:
         """The engine's turn; when it takes long, the patient is told so while it goes on."""
         p = self._p
@@ -320,7 +336,7 @@ class _Step:
                 done, _ = await asyncio.wait({task}, timeout=patience)
                 if not done:
                     async with p._database.begin(self._clinic.id) as session:
-                        thread = await self._lease.guard(session)
+                        thread = await self._guard(session)
                         await self._hold(session, thread)
                         await thread.save(session, release=False)
                 return await task
@@ -334,30 +350,27 @@ class _Step:
         """Replies and the closing of the inbox row, in one transaction under the lease."""
         p, now = self._p, self._p._clock()
         async with p._database.begin(self._clinic.id) as session:
-            conversation = await self._lease.guard(session)
-            row = await ledger.arrived(session, self._question.inbox_id)
-            if row.done_at is None:
-                says = [Say(reply.key, reply.parameters) for reply in turn.replies]
-                if _silenced_meanwhile(conversation, says):
-                    says = []
-                elif not says and conversation.owner == "assistant" and not self._question.event:
-                    # Never silence: an engine with nothing to say is a fault, and the patient still gets a word.
-                    log.error("turn_without_reply", inbox=row.id)
-                    says = [Say("utter_not_understood_choices", {})]
-                await p._close(session, self._clinic, conversation, row, says, "answered", now, turn)
+            conversation = await self._guard(session)
+            inbox_id = self._question.inbox_id
+            says = [Say(reply.key, reply.parameters) for reply in turn.replies]
+            if _silenced_meanwhile(conversation, says):
+                says = []
+            elif not says and conversation.owner == "assistant" and not self._question.event:
+                # Never silence: an engine with nothing to say is a fault, and the patient still gets a word.
+                log.error("turn_without_reply", inbox=inbox_id)
+                says = [Say("utter_not_understood_choices", {})]
+            await p._close(session, self._clinic, conversation, inbox_id, says, "answered", now, turn)
             return await p._next(session, self._clinic, conversation)
 
     async def _hold(self, session: AsyncSession, conversation: Thread) -> None:
         """Tell the patient, once a message, that the answer takes longer."""
-        now = self._p._clock()
-        row = await ledger.arrived(session, self._question.inbox_id)
-        if row.held_at is not None or row.done_at is not None or self._question.event:
+        now, inbox_id = self._p._clock(), self._question.inbox_id
+        if self._question.event or not await ledger.hold(session, inbox_id, now):
             return
         self._held = True
-        await ledger.hold(session, row.id, now)
         await queue(
             session, self._clinic, self._p._content.current, conversation, [Say("utter_holding", {})],
-            key=f"in:{row.id}:holding", now=now, inbox_id=row.id,
+            key=f"in:{inbox_id}:holding", now=now, inbox_id=inbox_id,
         )  # fmt: skip
 
     async def _try_again(self, why: str) -> Question | None:
@@ -369,7 +382,7 @@ class _Step:
             return await self._hand_to_human()
         wait = timedelta(seconds=_BACKOFF[min(question.attempts, len(_BACKOFF) - 1)])
         async with self._p._database.begin(self._clinic.id) as session:
-            conversation = await self._lease.guard(session)
+            conversation = await self._guard(session)
             if age > patience.holding_after:
                 await self._hold(session, conversation)
             await ledger.put_off(session, question.inbox_id, now + wait)
@@ -381,16 +394,16 @@ class _Step:
         """The assistant cannot answer this one: a human will."""
         p, now = self._p, self._p._clock()
         async with p._database.begin(self._clinic.id) as session:
-            conversation = await self._lease.guard(session)
-            row = await ledger.arrived(session, self._question.inbox_id)
+            conversation = await self._guard(session)
+            inbox_id = self._question.inbox_id
             await open_escalation(
-                session, self._clinic, conversation_id=conversation.id, key=f"in:{row.id}:technical",
-                severity="soon", reason="technical", now=now, patient_id=conversation.patient_id, inbox_id=row.id,
+                session, self._clinic, conversation_id=conversation.id, key=f"in:{inbox_id}:technical",
+                severity="soon", reason="technical", now=now, patient_id=conversation.patient_id, inbox_id=inbox_id,
             )  # fmt: skip
             await pause_for_human(session, await session.get_one(Conversation, conversation.id))
             await session.flush()
-            conversation = await self._lease.guard(session)  # paused now, which the next messages must see
-            await p._close(session, self._clinic, conversation, row, [Say("utter_gave_up", {})], "gave_up", now)
+            conversation = await self._guard(session)  # paused now, which the next messages must see
+            await p._close(session, self._clinic, conversation, inbox_id, [Say("utter_gave_up", {})], "gave_up", now)
             return await p._next(session, self._clinic, conversation)
 
 

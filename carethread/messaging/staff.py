@@ -87,5 +87,5 @@ async def say_as_staff(
     await session.flush()
     record(session, staff, "conversation.reply", f"conversation:{conversation.id}", now, outbox=row.id)
     await wake(session, Wakeup("outbound", clinic.id, str(conversation.id)))
-    await announce(session, clinic.id, conversation.id)
+    announce(session, clinic.id, conversation.id)
     return row

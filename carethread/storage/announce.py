@@ -11,10 +11,6 @@ from carethread.storage.database import notify
 CHANNEL = "carethread_updates"
 
 
-async def announce(session: AsyncSession, tenant: str, conversation_id: uuid.UUID) -> None:
-    """Say that this conversation changed, once a transaction; carries ids, never content."""
-    said: set[uuid.UUID] = session.info.setdefault("announced", set())
-    if conversation_id in said:
-        return
-    said.add(conversation_id)
-    await notify(session, CHANNEL, f"{tenant}/{conversation_id}")
+def announce(session: AsyncSession, tenant: str, conversation_id: uuid.UUID) -> None:
+    """Say that this conversation changed, once the transaction commits; carries ids, never content."""
+    notify(session, CHANNEL, f"{tenant}/{conversation_id}")

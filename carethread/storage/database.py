@@ -37,9 +37,9 @@ class Database:
         # Parameters hold what patients wrote: they never appear in an error text or a log.
         self.url = url
         self.engine: AsyncEngine = create_async_engine(
-            async_url(url), pool_size=pool, max_overflow=pool, pool_pre_ping=False, hide_parameters=True
+            async_url(url), pool_size=2 * pool, max_overflow=pool, pool_pre_ping=False, hide_parameters=True
         )
-        self._most = 2 * pool
+        self._most = 3 * pool
         # `begin` opens and ends the transactions, SQLAlchemy none: one round trip sets the tenant with the BEGIN, and
         # a transaction that needs no objects pays for none. Every message goes through five of them.
         self._plain = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -59,7 +59,7 @@ class Database:
                 yield session
                 if session.new or session.dirty or session.deleted:
                     await session.flush()
-                await driver.execute("commit")
+                await driver.execute(_notifications(session) + "commit")
             except BaseException as error:
                 # Shielded: a cancelled task must not hand a connection back in the middle of a transaction.
                 await asyncio.shield(_roll_back(connection, driver))
@@ -120,6 +120,13 @@ def _kind(error: Exception) -> str:
     return f"{type(error).__name__} ({constraint})" if constraint else type(error).__name__
 
 
-async def notify(session: AsyncSession, channel: str, payload: str) -> None:
-    """NOTIFY when `session`'s transaction commits."""
-    await raw(session).execute("select pg_notify($1, $2)", channel, payload)
+def notify(session: AsyncSession, channel: str, payload: str) -> None:
+    """NOTIFY when `session`'s transaction commits, however often it is asked for."""
+    session.info.setdefault("notify", {})[channel, payload] = None
+
+
+def _notifications(session: AsyncSession) -> str:
+    return "".join(
+        f"select pg_notify({_literal(channel)}, {_literal(payload)}); "
+        for channel, payload in session.info.get("notify", ())
+    )

@@ -94,7 +94,7 @@ async def trouble(site: StaffSite, text: str = "my chest hurts so bad", severity
 async def patient_writes(site: StaffSite, talk: Conversation, text: str) -> None:
     await site.wrote(talk, text, outcome="to_human")
     async with site.database.begin(site.clinic.id) as session:
-        await announce(session, site.clinic.id, talk.id)
+        announce(session, site.clinic.id, talk.id)
 
 
 @asynccontextmanager
@@ -273,7 +273,7 @@ async def test_who_is_logged_out_keeps_what_they_typed_and_goes_on(site: StaffSi
     async with no_reload(page):
         async with site.database.begin(site.clinic.id) as session:
             await session.execute(delete(StaffSession))
-            await announce(session, site.clinic.id, talk.id)
+            announce(session, site.clinic.id, talk.id)
         await expect(page.get_by_text("You are logged out. What you typed is still here.")).to_be_visible()
         async with page.context.expect_page() as opened:
             await page.get_by_role("link", name="Log in again in a new tab").click()

@@ -323,7 +323,7 @@ class TestReading:
                 .where(Inbox.conversation_id == conversation.id)
                 .values(done_at=datetime.now(UTC), outcome="to_human")
             )
-            await announce(session, TENANT, conversation.id)
+            announce(session, TENANT, conversation.id)
         assert [entry["state"] for entry in (await page.news())["entries"]] == ["delivered"]
         assert (await page.news())["entries"] == []
 
