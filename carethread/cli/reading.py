@@ -18,12 +18,14 @@ from carethread.safety.language import decide_language
 
 @click.command()
 def screen() -> None:
-    """Screen JSON lines of {"text"} for red flags; prints {"text", "level", "rule"}."""
+    """Screen JSON lines of {"text"} for red flags; prints {"text", "level", "rule"}.
+
+    The level is emergency (911), crisis (988), urgent (a nurse today) or none.
+    """
     screens = load_screens(Settings().content_dir / "safety")
     for body in lines():
         found = screens.screen(body["text"])
-        level = found.level if found.level in ("emergency", "crisis") else "none"
-        write({"text": body["text"], "level": level, "rule": found.rule if level != "none" else None})
+        write({"text": body["text"], "level": found.level, "rule": found.rule})
 
 
 @click.group(invoke_without_command=True)

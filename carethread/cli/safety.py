@@ -121,4 +121,9 @@ def _tell(learned: Learned) -> None:
     for level, heard in learned.recall.items():
         click.echo(f"{level}: alone it hears {heard:.0%} of examples it was not fitted to")
     click.echo(f"of look-alikes it alarms {learned.false_alarms:.1%}, of everyday messages {learned.ordinary:.2%}")
-    click.echo(f"it alarms from {limits.emergency} (emergency) and {limits.crisis} (crisis)")
+    click.echo(f"of look-alikes it takes {learned.false_urgent:.1%} for urgent or more,")
+    click.echo(f"and {learned.urgent_alarmed:.1%} of what is urgent for more than that")
+    click.echo(
+        f"limits: {limits.emergency} (emergency), {limits.crisis} (crisis), {limits.urgent} (urgent), "
+        f"{limits.second} (to second a rule)"
+    )

@@ -139,6 +139,7 @@ class Context:
             conversation.patient_id = conversation.patient_name = conversation.verified_at = (
                 conversation.verified_by
             ) = None
+            conversation.chart_facts = []
             self.conversation = conversation
         self.set("verified", None)
 

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 
 from carethread.conversations.context import Context
 from carethread.conversations.form import Step, leave
+from carethread.ehr.chart import chart_facts, screening_facts
 from carethread.ehr.identity import Matched, NoMatch, Several, match_identity, tell_apart
 from carethread.ehr.patients import Patient, find_by_name_and_birth_date, find_by_phone, get, name_matches, words
 from carethread.questionnaires.readings import read_birth_date, read_person_name
@@ -187,10 +188,12 @@ GATE: tuple[Step, ...] = (FullName(), BirthDate(), SecondFact())
 
 
 async def verify(ctx: Context, patient: Patient, how: str) -> None:
-    """The patient is who they say: remembered for this conversation."""
+    """The patient is who they say: remembered for this conversation, with what of their chart makes a sign graver."""
+    facts = screening_facts(await chart_facts(ctx.ehr, patient.id, ctx.now))
     async with ctx.begin() as session:
         conversation = await session.get_one(Conversation, ctx.conversation.id, with_for_update=True)
         conversation.patient_id, conversation.patient_name = patient.id, patient.full_name
+        conversation.chart_facts = facts
         conversation.verified_at = ctx.now
         conversation.verified_by = how
         conversation.verification_failures = 0

@@ -75,6 +75,24 @@ class ChartFacts:
 
 NOTHING = ChartFacts()
 
+# As content/safety/combinations names what a chart can add to a sign.
+_SCREENED: Mapping[str, str] = {
+    "pregnant": "pregnant-in-chart",
+    "recent_birth": "pregnant-in-chart",
+    "recent_surgery": "recent-surgery",
+    "blood_thinner": "anticoagulant",
+    "immune_weak": "immune-compromised",
+}
+_YOUNG_INFANT = 0.25  # years: fever below three months is an emergency
+
+
+def screening_facts(facts: ChartFacts) -> list[str]:
+    """The facts that count in screening, by the names that the safety tables give them."""
+    found = {name for flag, name in _SCREENED.items() if facts.flag(flag)}
+    if facts.age_years is not None and facts.age_years < _YOUNG_INFANT:
+        found.add("infant-under-3-months")
+    return sorted(found)
+
 
 async def chart_facts(ehr: Ehr, patient_id: str, now: datetime, *, wait_s: float = WAIT_S) -> ChartFacts:
     """Everything of `chart.yml` about a patient, in at most `wait_s` seconds; what did not come by then is unknown.

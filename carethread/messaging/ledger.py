@@ -192,6 +192,23 @@ async def earlier_texts(session: AsyncSession, row: Arrived, within: timedelta, 
     return [record["text"] for record in found]
 
 
+async def chart_facts(session: AsyncSession, conversation_id: uuid.UUID) -> list[str]:
+    """What the proven patient's chart adds to a sign; nothing while nobody has proven who they are."""
+    found: list[str] | None = await raw(session).fetchval(
+        "select chart_facts from conversation where id = $1 and patient_id is not null", conversation_id
+    )
+    return found or []
+
+
+async def said_since(session: AsyncSession, conversation_id: uuid.UUID, content_key: str, since: datetime) -> bool:
+    """Whether the patient was told this since then."""
+    said = await raw(session).fetchval(
+        "select exists (select from outbox where conversation_id = $1 and content_key = $2 and created_at > $3)",
+        conversation_id, content_key, since,
+    )  # fmt: skip
+    return bool(said)
+
+
 async def close(
     session: AsyncSession,
     inbox_id: int,

@@ -45,6 +45,7 @@ _LONG = 500  # characters of a message that is screened beside everything else
 _EARLIER, _TOGETHER = 5, timedelta(hours=2)
 # What a red flag says, by level. Content staff own the words.
 _GUIDANCE = {"emergency": "utter_safety_emergency", "crisis": "utter_safety_crisis"}
+_URGENT_WORDS = "utter_safety_urgent"  # said once in a while, for the answer to the message follows it
 _KEYWORD_REPLY = {"stop": "utter_stopped", "start": "utter_started", "help": "utter_help"}
 
 
@@ -163,17 +164,20 @@ class Pipeline:
                 await asyncio.to_thread(self._safety.screen, text) if len(text) > _LONG else self._safety.screen(text)
             )
             # Only a sign can join with another; most messages hold none, and nothing is looked up for them.
-            if found.level == "none" and found.signs:
-                # "I have a fever", and then "my neck is stiff".
+            if found.level not in _GUIDANCE and found.signs:
+                # "I have a fever", and then "my neck is stiff"; "we fell", of somebody on a blood thinner.
                 earlier = [before[:_LONG] for before in await ledger.earlier_texts(session, row, _TOGETHER, _EARLIER)]
-                if earlier:
-                    found = await asyncio.to_thread(self._safety.screen, text, earlier)
+                facts = await ledger.chart_facts(session, row.conversation_id)
+                if earlier or facts:
+                    found = await asyncio.to_thread(self._safety.screen, text, earlier, facts)
             if found.level == "none":
                 harmless.append(row.id)
                 continue
             await ledger.mark_screened(session, [row.id], now, found.level, found.rule)
             if found.level in _GUIDANCE:
                 await self._red_flag(session, clinic, row, found, now)
+            else:
+                await self._urgent(session, clinic, row, found, now)
         if harmless:
             await ledger.mark_screened(session, harmless, now)
         return {row.id for row in rows}
@@ -200,6 +204,28 @@ class Pipeline:
         await ledger.close(session, row.id, "red_flag", now, language=language)
         announce(session, clinic.id, conversation.id)
         log.info("red_flag", tenant=clinic.id, conversation=str(conversation.id), level=found.level, rule=found.rule)
+
+    async def _urgent(
+        self, session: AsyncSession, clinic: Clinic, row: Arrived, found: Screening, now: datetime
+    ) -> None:
+        """Not for 911, but for a nurse today: she is told, the patient hears that she is, and the talk goes on."""
+        conversation = await session.get_one(Conversation, row.conversation_id, with_for_update=True)
+        conversation.language = self._safety.language(row.text, conversation.language, clinic.languages)
+        if conversation.owner == "assistant" and not await ledger.said_since(
+            session, conversation.id, _URGENT_WORDS, now - _TOGETHER
+        ):
+            await queue(
+                session, clinic, self._content.current, conversation, [Say(_URGENT_WORDS, {})],
+                key=f"in:{row.id}:safety", now=now, inbox_id=row.id,
+            )  # fmt: skip
+        await open_escalation(
+            session, clinic,
+            conversation_id=conversation.id, key=f"in:{row.id}:urgent", severity="urgent", reason="symptoms", now=now,
+            rule=found.rule, source=found.source, details={"span": list(found.span or ())},
+            patient_id=conversation.patient_id, inbox_id=row.id,
+        )  # fmt: skip
+        await session.flush()
+        announce(session, clinic.id, conversation.id)
 
     async def _without_engine(
         self, session: AsyncSession, clinic: Clinic, conversation: Thread, row: Arrived, stopped: bool, now: datetime

@@ -19,9 +19,9 @@ class Screens:
     keywords: Keywords
     languages: LanguageTable
 
-    def screen(self, text: str, earlier: Iterable[str] = ()) -> Screening:
-        """Screen a text; signs in `earlier` texts of the same patient count with those in this one."""
-        known = frozenset[str]().union(*(self.screener.rules.screen(before).signs for before in earlier))
+    def screen(self, text: str, earlier: Iterable[str] = (), facts: Iterable[str] = ()) -> Screening:
+        """Screen a text; signs in `earlier` texts of the same patient and facts of their chart count too."""
+        known = frozenset(facts).union(*(self.screener.rules.screen(before).signs for before in earlier))
         return self.screener.screen(text, known)
 
     def keyword(self, text: str, channel: str, stopped: bool) -> Keyword | None:

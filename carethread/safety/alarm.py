@@ -21,17 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carethread.safety.examples import EXAMPLE_LEVELS
-from carethread.safety.levels import Level
+from carethread.safety.levels import RANK, Level
 from carethread.safety.tables import TableError
 from carethread.safety.text import fold
 
 FILE: Final = "alarm.npz"
 LEVELS: Final = EXAMPLE_LEVELS
-BUCKETS: Final = 1 << 16
+_ALARMS: Final = slice(LEVELS.index("emergency"), LEVELS.index("crisis") + 1)
+BUCKETS: Final = 1 << 18
 WORDS_IN_A_ROW: Final = 3
 LETTERS_IN_A_ROW: Final = (3, 4, 5)
 WINDOW: Final = 40  # words read at once; a longer message is read in windows that share half
 MOST_CHARACTERS: Final = 12_000
+FEW, FEW_LIMIT = 4, 0.98  # words, and from which probability they are heard
+SHORT: Final = 3  # words of a message that says nothing around what a rule found: "poisoned", "had a stroke"
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*|\d+(?:[.,:/]\d+)*|[?!]+")
 _DIGIT = re.compile(r"\d")
@@ -51,15 +54,33 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From which probability a message is an alarm of that level."""
+    """From which probability a message is of that level; `second` is for one in which a rule found words that are no
+    alarm by themselves.
+    """
 
     emergency: float
     crisis: float
+    urgent: float
+    second: float
+
+    def level(self, chances: NDArray[np.float32], words: int) -> tuple[Level, float]:
+        """The level of probabilities in the order of `LEVELS`, and how likely a message is that or higher.
+
+        What may be either is surely one of them: "he hit me and I can't breathe". A few words ("goodbye then") say too
+        little to be heard without near certainty; where they name a danger, a rule has found it.
+        """
+        least = FEW_LIMIT if words <= FEW else 0.0
+        alarm = float(chances[_ALARMS].sum())
+        level: Level = "emergency" if chances[_ALARMS][0] >= chances[_ALARMS][1] else "crisis"
+        if alarm >= max(least, self.emergency if level == "emergency" else self.crisis):
+            return level, alarm
+        some = float(chances[1:].sum())
+        return ("urgent" if some >= max(least, self.urgent) else "none"), some
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """How likely a message is an alarm (0-1); `level` and where the loudest words stand, if it is likely enough."""
+    """How likely a message is of `level` or higher (0-1), and where the loudest words stand, unless it is `none`."""
 
     level: Level = "none"
     probability: float = 0.0
@@ -87,17 +108,17 @@ class LearnedAlarm:
         """Return the most alarming reading of any stretch of the message."""
         found = Heard()
         for words in windows(words_of(text)):
-            chances = self.chances(words)
-            level = LEVELS[1 + int(chances[1:].argmax())]
-            # What may be either is surely one of them: "he hit me and I can't breathe".
-            alarm = round(float(chances[1:].sum()), 3)
-            if alarm <= found.probability:
-                continue
-            if alarm >= (self.limits.emergency if level == "emergency" else self.limits.crisis):
-                found = Heard(level, alarm, self._loudest(words, level))
-            elif found.level == "none":
-                found = Heard("none", alarm)
+            level, probability = self.limits.level(self.chances(words), len(words))
+            if (RANK[level], probability) > (RANK[found.level], found.probability):
+                found = Heard(level, round(probability, 3), self._loudest(words, level) if level != "none" else None)
         return found
+
+    def seconds(self, text: str) -> bool:
+        """Whether what a rule found is meant: the message is short, or some stretch of it is not plainly harmless."""
+        words = words_of(text)
+        return len(words) <= SHORT or any(
+            1 - float(self.chances(stretch)[0]) >= self.limits.second for stretch in windows(words)
+        )
 
     def chances(self, words: Sequence[Word]) -> NDArray[np.float32]:
         """Probabilities in the order of `LEVELS`."""

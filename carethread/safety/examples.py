@@ -11,16 +11,19 @@ from typing import Final
 from carethread.safety.levels import Level
 from carethread.safety.tables import LANGUAGES, TableError
 
-EXAMPLE_LEVELS: Final[tuple[Level, ...]] = ("none", "emergency", "crisis")
+EXAMPLE_LEVELS: Final[tuple[Level, ...]] = ("none", "emergency", "crisis", "urgent")
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text and what it is. `ordinary`: background from the intents' training data, no look-alike."""
+    """A text and what it is. `ordinary`: background from the intents' training data, no look-alike; `unclear`: of
+    which nobody could say that it is harmless without knowing what was asked before.
+    """
 
     text: str
     level: Level
     ordinary: bool = False
+    unclear: bool = False
 
 
 def example_texts(directory: Path) -> list[Example]:

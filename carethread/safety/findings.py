@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import spacy
 
@@ -25,6 +26,7 @@ class Match:
     span: tuple[int, int]
     source: str
     where: str  # file and line of the pattern
+    seconded: bool = False  # counts only where the learned alarm hears danger too
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,14 @@ class Dropped:
     rule: str
     language: str
     span: tuple[int, int]
-    why: Kind
+    why: Kind | Literal["unheard"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     rule: Rule
     where: str
+    seconded: bool
 
 
 class LanguageRules:
@@ -59,7 +62,9 @@ class LanguageRules:
         for rule in rules:
             said = rule.texts[self.code]
             for written in said.patterns:
-                self._rules.add(Finding(rule, written.where), written.forms)
+                self._rules.add(Finding(rule, written.where, seconded=False), written.forms)
+            for written in said.seconded:
+                self._rules.add(Finding(rule, written.where, seconded=True), written.forms)
             for written in said.not_within:
                 self._shields.add((rule.id, True), written.forms)
             for written in said.not_with:
@@ -160,13 +165,13 @@ class Reading:
 def fired_in(readings: Sequence[Reading]) -> tuple[list[Match], list[Dropped]]:
     """Return what counts and what context took away; signs have the level `none`.
 
-    Of one rule's findings in one reading the longest that counts is reported.
+    Of one rule's findings in one reading the longest that counts is reported, those that need no second before others.
     """
     fired: dict[tuple[str, str], Match] = {}
     dropped: list[Dropped] = []
     for reading in readings:
         code = reading.language.code
-        for finding, start, end in sorted(reading.findings, key=lambda one: one[1] - one[2]):
+        for finding, start, end in sorted(reading.findings, key=lambda one: (one[0].seconded, one[1] - one[2])):
             rule = finding.rule
             if (rule.id, code) in fired:
                 continue
@@ -178,5 +183,7 @@ def fired_in(readings: Sequence[Reading]) -> tuple[list[Match], list[Dropped]]:
             if why:
                 dropped.append(Dropped(rule.id, code, span, why))
             else:
-                fired[rule.id, code] = Match(rule.id, rule.level, code, span, rule.source, finding.where)
+                fired[rule.id, code] = Match(
+                    rule.id, rule.level, code, span, rule.source, finding.where, finding.seconded
+                )
     return list(fired.values()), dropped

@@ -34,9 +34,14 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class RuleText:
-    """What a rule says in one language."""
+    """What a rule says in one language.
+
+    `seconded` are words that forms, bills and histories hold as often as emergencies do ("stroke", "overdose"): they
+    count where the learned alarm hears danger in the message as a whole.
+    """
 
     patterns: tuple[Written, ...]
+    seconded: tuple[Written, ...]
     not_within: tuple[Written, ...]
     not_with: tuple[Written, ...]
     examples: tuple[str, ...]
@@ -250,14 +255,15 @@ def _rule_text(entry: Entry, builder: _Builder) -> RuleText:
     fields = entry.fields(
         f"'{builder.language}'",
         required=("patterns", "examples", "counter_examples"),
-        optional=("not_within", "not_with"),
+        optional=("seconded", "not_within", "not_with"),
     )
 
     def patterns(key: str) -> tuple[Written, ...]:
-        return tuple(builder.pattern(item, finds=key == "patterns") for item in fields.items(key))
+        return tuple(builder.pattern(item, finds=key in ("patterns", "seconded")) for item in fields.items(key))
 
     text = RuleText(
         patterns=patterns("patterns"),
+        seconded=patterns("seconded"),
         not_within=patterns("not_within"),
         not_with=patterns("not_with"),
         examples=tuple(fields.texts("examples")),

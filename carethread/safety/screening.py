@@ -11,7 +11,7 @@ Deterministic: the same tables and the same text always give the same answer, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -60,11 +60,14 @@ class RuleSet:
             for language in tables.languages
         ]
 
-    def screen(self, text: str, known: Iterable[str] = ()) -> Screening:
+    def screen(
+        self, text: str, known: Iterable[str] = (), second: Callable[[str], bool] = lambda _text: True
+    ) -> Screening:
         """Screen one message.
 
         `known` are signs and facts from elsewhere (earlier messages' `signs`, "pregnant" from the chart): they
-        never alarm alone, only in combinations with something in this message.
+        never alarm alone, only in combinations with something in this message. `second` is asked, at most once,
+        whether the message as a whole sounds of danger: patterns that the tables call `seconded` need it.
         """
         pieces = split(text[:MOST_CHARACTERS])
         fired: list[Match] = []
@@ -75,6 +78,9 @@ class RuleSet:
                 found, taken = fired_in(readings)
                 fired += [match for match in found if match.span[1] > chunk.heard]
                 dropped += taken
+        if any(match.seconded for match in fired) and not second(text):
+            dropped += [Dropped(m.rule, m.language, m.span, "unheard") for m in fired if m.seconded]
+            fired = [match for match in fired if not match.seconded]
         signs = frozenset(match.rule for match in fired)
         matches = [match for match in fired if match.level != "none"]
         matches += self._combined(fired, signs, frozenset(known))
@@ -154,8 +160,8 @@ class Screener:
         self.alarm = alarm
 
     def screen(self, text: str, known: Iterable[str] = ()) -> Screening:
-        """Screen one message; `known` as in `RuleSet.screen`. What a rule finds stands; the learned alarm only adds."""
-        found = self.rules.screen(text, known)
+        """Screen one message; `known` as in `RuleSet.screen`. What a rule finds stands; the learned alarm adds."""
+        found = self.rules.screen(text, known, self.alarm.seconds)
         if found.level != "none":
             return found
         heard = self.alarm.hear(text)

@@ -72,6 +72,8 @@ class Conversation(Tenanted, Base):
     # Identity gate: FHIR Patient id, once proven on this channel.
     patient_id: Mapped[str | None]
     patient_name: Mapped[str | None]  # for staff; proven as `patient_id` is
+    # Of the proven patient's chart: facts that raise a level together with a sign (`facts` in content/safety).
+    chart_facts: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
     verified_at: Mapped[datetime | None]
     verified_by: Mapped[str | None]
     verification_failures: Mapped[int] = mapped_column(default=0)

@@ -183,16 +183,19 @@ def test_the_scanner_leaves_other_readers_alone(source: str) -> None:
 
 
 def test_an_outbox_row_is_written_by_content_or_by_staff_only() -> None:
-    writers = set()
+    writers, statements = set(), set()
     for root in ROOTS:
         for path in (PROJECT / root).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and (
-                    _called(node) == "Outbox"
+                    _called(node) in ("Outbox", "Unsent", "add_unsent")
                     or (_called(node) == "insert" and any(getattr(arg, "id", "") == "Outbox" for arg in node.args))
                 ):
                     writers.add(path.relative_to(PROJECT).as_posix())
+                if isinstance(node, ast.Constant) and "insert into outbox" in str(node.value).casefold():
+                    statements.add(path.relative_to(PROJECT).as_posix())
     assert writers == {"carethread/messaging/outbox.py", "carethread/messaging/staff.py"}
+    assert statements == {"carethread/messaging/ledger.py"}  # `add_unsent`, which only the first of them calls
 
 
 def test_the_domain_holds_no_words() -> None:
