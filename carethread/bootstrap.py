@@ -13,6 +13,7 @@ from carethread.config import Settings
 from carethread.conversations.context import Parts as ConversationParts
 from carethread.dialogue.content import ContentStore
 from carethread.dialogue.engine import Engine
+from carethread.dialogue.plain import clinic_texts, refuse_hard
 from carethread.ehr.client import Ehr
 from carethread.messaging.intake import Intake
 from carethread.messaging.outbound import Outbound
@@ -22,6 +23,7 @@ from carethread.messaging.types import Channels
 from carethread.messaging.updates import Updates
 from carethread.programs.library import Programs, load_programs
 from carethread.safety.guard import load_guard
+from carethread.safety.reading import Reading, load_reading
 from carethread.safety.triage import load_triage
 from carethread.storage.database import Database
 from carethread.sweeper import Sweeper
@@ -57,9 +59,15 @@ def core(settings: Settings) -> Core:
 
 
 def content(settings: Settings, clinics: Clinics) -> ContentStore:
-    """The reviewed words, checked against the facts that every clinic has, and what none of them may say."""
-    guard = load_guard(settings.content_dir / "safety" / "guard.yml")
-    return ContentStore(settings.content_dir, facts=clinics.shared_facts(), guard=guard)
+    """The reviewed words, checked against the facts every clinic has, what none may say, and how hard they read."""
+    guard, measure = load_guard(settings.content_dir / "safety" / "guard.yml"), reading(settings)
+    refuse_hard(clinic_texts(clinics), measure)
+    return ContentStore(settings.content_dir, facts=clinics.shared_facts(), guard=guard, reading=measure)
+
+
+def reading(settings: Settings) -> Reading:
+    """How hard a text is to read, by the clinics' table of words that count as easy."""
+    return load_reading(settings.content_dir / "reading.yml")
 
 
 def screens(settings: Settings) -> Screens:
@@ -75,7 +83,7 @@ def ehrs(settings: Settings, clinics: Clinics) -> dict[str, Ehr]:
 
 
 def programs(settings: Settings, clinics: Clinics) -> Programs:
-    return load_programs(settings.programs_dir, clinics)
+    return load_programs(settings.programs_dir, clinics, reading(settings))
 
 
 def conversations(parts: Core) -> ConversationParts:

@@ -9,7 +9,7 @@ import sys
 import click
 
 from carethread import logs
-from carethread.cli import chat, doctor, evaluating, reading, safety, shell
+from carethread.cli import chat, content, doctor, evaluating, reading, safety, shell
 from carethread.clinic import ConfigError
 from carethread.config import Settings
 
@@ -100,15 +100,15 @@ reading.nlu.add_command(evaluating.evaluate_command)
 app.add_command(reading.screen)
 app.add_command(doctor.doctor)
 app.add_command(safety.safety)
+app.add_command(content.content)
 app.add_command(shell.shell)
 
 
 def main() -> None:
     """The console script: settings that cannot work end with one line and exit code 2."""
     try:
-        app(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)  # a command that found something wrong exits with a number
     except click.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(130)

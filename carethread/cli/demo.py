@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from carethread.bootstrap import content, programs, screens
+from carethread.bootstrap import content, programs, reading, screens
 from carethread.channels.twilio import check_accounts
 from carethread.channels.web.texts import load_texts
 from carethread.clinic import load_clinics
@@ -22,7 +22,7 @@ def check_files(settings: Settings) -> None:
     programs(settings, clinics)
     screens(settings)
     load_triage(settings.content_dir / "safety" / "triage.yml")
-    load_texts(settings.content_dir / "widget.yml")
+    load_texts(settings.content_dir / "widget.yml", reading(settings))
     check_accounts(clinics, settings)
     if not (PROJECT / "models" / "carethread.tar.gz").exists():
         raise click.ClickException("there is no trained model; run `make train`")

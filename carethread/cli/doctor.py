@@ -15,7 +15,8 @@ from typing import Literal
 import aiohttp
 import click
 
-from carethread.bootstrap import content, programs, screens
+from carethread.bootstrap import content, programs, reading, screens
+from carethread.channels.web.texts import load_texts
 from carethread.cli.chat import database_url
 from carethread.cli.demo import model_path
 from carethread.clinic import ConfigError, load_clinics
@@ -95,6 +96,7 @@ def _files(settings: Settings) -> list[Finding]:
         findings.append(Finding(f"clinics ({', '.join(clinics)})", "ok"))
         checks = [
             ("content", lambda: content(settings, clinics)),
+            ("web chat's texts", lambda: load_texts(settings.content_dir / "widget.yml", reading(settings))),
             ("programs", lambda: programs(settings, clinics)),
             ("safety tables", lambda: screens(settings)),
         ]

@@ -14,6 +14,7 @@ from carethread.console.auth import digest
 from carethread.console.pages import thread_page
 from carethread.console.site import NoPage, Refused, Site, Visit
 from carethread.escalation import Held, Missing, Resolved, hand_back, release, resolve, take, take_over
+from carethread.messaging.introduction import introduced
 from carethread.messaging.outbox import Say, queue
 from carethread.messaging.staff import NotYours, OptedOut, Unsendable, say_as_staff
 from carethread.programs.runs import waiting
@@ -34,7 +35,9 @@ def add(bp: Blueprint, site: Site) -> None:
         if conversation.owner == "assistant":
             return
         await hand_back(session, conversation, visit.staff, visit.now)
-        await _tell(session, visit, conversation, Say("utter_handed_back", {}))
+        # A patient whom only people have answered so far does not know of any assistant that could be back.
+        first = introduced(conversation, [Say("utter_handed_back", {})], visit.now)[0]
+        await _tell(session, visit, conversation, first)
         if await waiting(session, conversation.id) is not None:
             await _tell(session, visit, conversation, Say("utter_checkin_open", {}))
 

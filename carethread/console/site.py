@@ -19,6 +19,7 @@ from carethread.console.auth import LIFETIME, Authenticator, same, session_of
 from carethread.console.templating import environment
 from carethread.dialogue.content import ContentStore
 from carethread.messaging.updates import Updates
+from carethread.safety.reading import load_reading
 from carethread.storage.database import Database
 from carethread.storage.models import Staff
 
@@ -93,7 +94,11 @@ class Site:
         self.updates = parts.updates
         self.settings = parts.settings
         self.clock = clock
-        self.content = ContentStore(parts.settings.content_dir, facts=parts.clinics.shared_facts())
+        self.content = ContentStore(
+            parts.settings.content_dir,
+            facts=parts.clinics.shared_facts(),
+            reading=load_reading(parts.settings.content_dir / "reading.yml"),
+        )
         self.auth = Authenticator(parts.database, demo=not parts.settings.production)
         self.secure = parts.settings.public_url.startswith("https://")
         # Pages that listen now, to be let go when the process stops.

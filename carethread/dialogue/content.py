@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -22,8 +22,10 @@ import yaml
 from babel.dates import format_date, format_datetime, format_time
 
 from carethread.clinic import YAML, Channel, Clinic, ConfigError, read_text, read_yaml
+from carethread.dialogue.plain import Text, refuse_hard
 from carethread.questionnaires.readings import Option
 from carethread.safety.guard import Guard
+from carethread.safety.reading import Reading
 
 log = structlog.get_logger()
 
@@ -97,6 +99,16 @@ class Content:
 
     def __iter__(self) -> Any:
         return iter(self._messages.values())
+
+    def texts(self) -> Iterator[Text]:
+        """Everything that is read: each text for each channel, each button."""
+        for message in self._messages.values():
+            for language, wording in message.wordings.items():
+                buttons = [option.label for option in wording.quick_replies] + [wording.button]
+                said = [(f"'{message.key}'", text) for text in (wording.text, *wording.by_channel.values())]
+                said += [(f"a button of '{message.key}'", button) for button in buttons if button]
+                for what, text in said:
+                    yield Text(message.place, what, language, text)
 
     def message(self, key: str) -> Message:
         """The message `key`; raises `ContentError` for one that nobody wrote."""
@@ -226,8 +238,13 @@ def _fill(template: str, values: Mapping[str, str]) -> str:
     return "\n".join(lines).strip()
 
 
-def load_content(directory: Path, *, facts: Sequence[str] = (), guard: Guard | None = None) -> Content:
-    """Read and check `directory/messages/*.yml`; raises `ContentError` naming file, line and mend."""
+def load_content(
+    directory: Path, *, facts: Sequence[str] = (), guard: Guard | None = None, reading: Reading | None = None
+) -> Content:
+    """Read and check `directory/messages/*.yml`; raises `ConfigError` naming file, line and mend.
+
+    With a guard the texts of first contact must say what it asks of them; with a measure none may be hard to read.
+    """
     messages: dict[str, Message] = {}
     for path in sorted((directory / "messages").glob("*.yml")):
         for message in _read(path):
@@ -238,7 +255,10 @@ def load_content(directory: Path, *, facts: Sequence[str] = (), guard: Guard | N
         raise ContentError(f"{directory}/messages: holds no messages; the assistant would have nothing to say")
     for message in messages.values():
         _check_links(message, messages, [*_CLINIC_PARAMETERS, *(f"fact_{fact}" for fact in facts)])
-    return Content(messages, guard)
+    content = Content(messages, guard)
+    _check_disclosure(content)
+    refuse_hard(content.texts(), reading)
+    return content
 
 
 def _read(path: Path) -> list[Message]:
@@ -351,13 +371,34 @@ def _check_links(message: Message, messages: Mapping[str, Message], known: Seque
                 )
 
 
+def _check_disclosure(content: Content) -> None:
+    """Whoever hears from us first hears all that the guard's table asks for, in every language and on every channel."""
+    for line in content.guard.disclosure if content.guard else ():
+        for key in line.said_in:
+            message = content.message(key)
+            for language, wording in message.wordings.items():
+                for text in (wording.text, *wording.by_channel.values()):
+                    if (words := line.words[language]) not in text:
+                        raise ContentError(
+                            f"{message.place}: '{key}' ({language}) does not say {words}, which tells {line.tells} "
+                            f"({line.where}); add it"
+                        )
+
+
 class ContentStore:
     """The current content; files that staff change are taken up without a restart, unless they are broken."""
 
-    def __init__(self, directory: Path, *, facts: Sequence[str] = (), guard: Guard | None = None) -> None:
-        self._directory, self._facts, self._guard = directory, facts, guard
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        facts: Sequence[str] = (),
+        guard: Guard | None = None,
+        reading: Reading | None = None,
+    ) -> None:
+        self._directory, self._facts, self._guard, self._reading = directory, facts, guard, reading
         self._stamp = self._read_stamp()
-        self._content = load_content(directory, facts=facts, guard=guard)
+        self._content = self._load()
 
     @property
     def current(self) -> Content:
@@ -366,11 +407,14 @@ class ContentStore:
         if stamp != self._stamp:
             self._stamp = stamp
             try:
-                self._content = load_content(self._directory, facts=self._facts, guard=self._guard)
+                self._content = self._load()
                 log.info("content_reloaded")
             except (ConfigError, OSError) as error:
                 log.error("content_refused", error=str(error))
         return self._content
+
+    def _load(self) -> Content:
+        return load_content(self._directory, facts=self._facts, guard=self._guard, reading=self._reading)
 
     def _read_stamp(self) -> tuple[tuple[str, int], ...]:
         return tuple(

@@ -22,6 +22,7 @@ from carethread.dialogue.engine import Dialogue, EngineRefused, EngineUnavailabl
 from carethread.escalation import open_escalation, pause_for_emergency, pause_for_human
 from carethread.messaging import ledger
 from carethread.messaging.consent import set_consent
+from carethread.messaging.introduction import introduced
 from carethread.messaging.lease import Fenced, Lease, acquire
 from carethread.messaging.ledger import Arrived, Thread
 from carethread.messaging.outbox import Say, queue, sender_id
@@ -275,9 +276,9 @@ class Pipeline:
         now: datetime,
         turn: Turn | None = None,
     ) -> None:
-        """Close the row and queue the replies, in the caller's transaction; nothing when it was closed meanwhile.
+        """Close the row and queue the replies, introduced where they are the first, in the caller's transaction.
 
-        Who writes for the first time hears who answers; who stopped gets the one confirmation and nothing else.
+        Nothing when it was closed meanwhile.
         """
         closed = await ledger.close(
             session, inbox_id, outcome, now, language=conversation.language,
@@ -285,10 +286,7 @@ class Pipeline:
         )  # fmt: skip
         if not closed:
             return
-        if says and conversation.introduced_at is None and not any(say.key == _KEYWORD_REPLY["stop"] for say in says):
-            if not any(say.key == "utter_introduction" for say in says):
-                says = [Say("utter_introduction", {}), *says]
-            conversation.introduced_at = now
+        says = introduced(conversation, says, now)
         await queue(
             session, clinic, self._content.current, conversation, says, key=f"in:{inbox_id}", now=now, inbox_id=inbox_id
         )
@@ -394,8 +392,9 @@ class _Step:
         if self._question.event or not await ledger.hold(session, inbox_id, now):
             return
         self._held = True
+        says = introduced(conversation, [Say("utter_holding", {})], now)
         await queue(
-            session, self._clinic, self._p._content.current, conversation, [Say("utter_holding", {})],
+            session, self._clinic, self._p._content.current, conversation, says,
             key=f"in:{inbox_id}:holding", now=now, inbox_id=inbox_id,
         )  # fmt: skip
 

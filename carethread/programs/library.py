@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
 from pathlib import Path
@@ -13,8 +13,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from carethread.clinic import Clinic, ConfigError, Severity, line_of, read_text, read_yaml, refusal
+from carethread.dialogue.plain import Text, refuse_hard
 from carethread.programs.fhirpath import Compiled, NotFhirPath, compiled, link_ids
 from carethread.questionnaires import Questionnaire, QuestionnaireRefused, load
+from carethread.questionnaires.definition import Wording
+from carethread.safety.reading import Reading
+from carethread.safety.tables import LANGUAGES
 
 _DURATION = re.compile(r"^(\d+)([hd])$")
 
@@ -113,12 +117,17 @@ def duration(value: Any) -> timedelta:
     return timedelta(hours=number) if match[2] == "h" else timedelta(days=number)
 
 
-def load_programs(directory: Path, clinics: Mapping[str, Clinic]) -> Programs:
-    """Read every `*/program.yml`; raises `ConfigError` with file, line and mend."""
+def load_programs(directory: Path, clinics: Mapping[str, Clinic], reading: Reading | None = None) -> Programs:
+    """Read every `*/program.yml`; raises `ConfigError` with file, line and mend.
+
+    With a measure no text of a published program may be hard to read; a draft may still be.
+    """
     programs = Programs()
     for path in sorted(directory.glob("*/program.yml")):
         program = load_program(path)
         _check_teams(path, program, clinics)
+        if program.definition.status == "published":
+            refuse_hard(program_texts(path.parent, program), reading)
         programs[program.name] = program
     for clinic in clinics.values():
         for name in clinic.programs:
@@ -158,6 +167,35 @@ def load_program(path: Path) -> Program:
         for number, rule in enumerate(definition.rules)
     }
     return Program(definition, questionnaires, resources, rules)
+
+
+def program_texts(folder: Path, program: Program) -> Iterator[Text]:
+    """Everything that patients read of a program: questions, their other words and helps, answers to choose."""
+    for name, questionnaire in program.questionnaires.items():
+        file = folder / name
+        lines = read_text(file).splitlines()
+        own = str(program.resources[name].get("language") or "en")
+        for item in questionnaire.walk():
+            if item.silent:
+                continue
+            answers = [(f"an answer to '{item.link_id}'", option.wording) for option in item.options]
+            asked = [(f"'{item.link_id}'", words) for words in (item.wording, item.other_words, item.help) if words]
+            for what, wording in (*asked, *answers):
+                for tag, text in _tongues(wording, own):
+                    yield Text(f"{file}:{_line(lines, text)}", what, tag, text)
+
+
+def _tongues(wording: Wording, own: str) -> Iterator[tuple[str, str]]:
+    """A text in each language that can be measured; a tag like `es-MX` is its language."""
+    for tag, text in ((own, wording.text), *wording.translations.items()):
+        if (language := tag.split("-")[0].lower()) in LANGUAGES and text:
+            yield language, text
+
+
+def _line(lines: list[str], text: str) -> int:
+    """The line of a JSON file that holds a text."""
+    written = (json.dumps(text, ensure_ascii=False), json.dumps(text))
+    return next((number for number, line in enumerate(lines, 1) if any(words in line for words in written)), 1)
 
 
 def _resource(path: Path, name: str) -> Mapping[str, Any]:

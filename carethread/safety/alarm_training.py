@@ -45,7 +45,7 @@ Floats = NDArray[np.float32]
 
 # Intents whose sentences may be an emergency or a matter for today: nothing is learned from them.
 _NOT_EVERYDAY: Final = frozenset({"emergency", "report_symptom"})
-# Fragments of answers and words about dying, which mean nothing by themselves: learned, but not counted as false alarms.
+# Fragments of answers and words about dying, which mean nothing alone: learned, but not counted as false alarms.
 _UNCLEAR: Final = frozenset({"inform", "ask_prognosis", "grief", "never_mind"})
 _ENTITY = re.compile(r"\[([^\]]+)\][({][^)}]*[)}]")
 

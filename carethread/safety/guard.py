@@ -50,6 +50,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Disclosure:
+    """One thing that first contact must tell: the content keys that say it, and the words in each language."""
+
+    tells: str
+    words: Mapping[str, str]
+    said_in: tuple[str, ...]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class _GuardRule:
     id: str
     where: str
@@ -58,10 +68,11 @@ class _GuardRule:
 
 
 class Guard:
-    """The wording rules, compiled."""
+    """The wording rules, compiled, and what first contact must say."""
 
-    def __init__(self, languages: Mapping[str, _GuardLanguage]) -> None:
+    def __init__(self, languages: Mapping[str, _GuardLanguage], disclosure: tuple[Disclosure, ...]) -> None:
         self._languages = languages
+        self.disclosure = disclosure
 
     def wording(self, text: str) -> list[Finding]:
         """Return what the text says that only a clinician may say, in any language."""
@@ -160,7 +171,8 @@ class _GuardLanguage:
 
 def load_guard(path: Path) -> Guard:
     """Load the wording rules; raise `TableError` with file, line and mend for a bad one."""
-    table = read_table(path).fields("the guard table", required=("rules",))
+    table = read_table(path).fields("the guard table", required=("disclosure", "rules"))
+    disclosure = tuple(_disclosure(entry) for entry in table.items("disclosure"))
     languages = {code: _GuardLanguage(code) for code in LANGUAGES}
     for entry in table.items("rules"):
         fields = entry.fields("a rule", required=("id", "source", *LANGUAGES))
@@ -177,4 +189,11 @@ def load_guard(path: Path) -> Guard:
             languages[code].add(rule, said.items("patterns"), said.items("except"))
     for language in languages.values():
         language.finish()
-    return Guard(languages)
+    return Guard(languages, disclosure)
+
+
+def _disclosure(entry: Entry) -> Disclosure:
+    row = entry.fields("a line of the disclosure", required=("tells", "source", "said_in", *LANGUAGES))
+    row["source"].text("source")
+    words = {code: row[code].text(code) for code in LANGUAGES}
+    return Disclosure(row["tells"].text("tells"), words, tuple(row.texts("said_in")), f"{entry.where}:{entry.line}")

@@ -33,9 +33,55 @@ async def test_who_begins_with_a_wish_gets_both(scene: Scene) -> None:
 @on("sms-en", "whatsapp-es", "web-en")
 async def test_who_begins_with_an_emergency_gets_guidance_first(scene: Scene) -> None:
     await scene.play(
-        en=[("my husband is not breathing", "safety_emergency"), ("what now", "introduction safety_waiting")],
-        es=[("mi esposo no respira", "safety_emergency"), ("¿y ahora?", "introduction safety_waiting")],
+        en=[("my husband is not breathing", "safety_emergency"), ("what now", "safety_waiting introduction")],
+        es=[("mi esposo no respira", "safety_emergency"), ("¿y ahora?", "safety_waiting introduction")],
     )
+
+
+@on(*EVERYWHERE)
+async def test_who_begins_with_help_hears_everything_once(scene: Scene) -> None:
+    await scene.play(
+        en=[("help", "help"), ("hello", "greet"), ("help", "help")],
+        es=[("ayuda", "help"), ("hola", "greet"), ("ayuda", "help")],
+    )
+    said = scene.replies[0].text
+    machine, *words = {
+        "en": ("automated assistant", '"human"', "STOP", "911"),
+        "es": ("asistente automático", '"persona"', "ALTO", "911"),
+    }[scene.language]
+    assert machine in said
+    assert all(said.count(word) == 1 for word in words)
+    assert (await scene.conversation()).introduced_at is not None
+    assert not scene.said("introduction")
+
+
+@on("sms-en", "whatsapp-es", "web-en")
+async def test_who_begins_with_stop_gets_the_confirmation_only(scene: Scene) -> None:
+    await scene.play(
+        en=[("STOP", "stopped"), ("START", "introduction started")],
+        es=[("ALTO", "stopped"), ("INICIAR", "introduction started")],
+    )
+
+
+@on("sms-en", "sms-es")
+async def test_a_checkin_that_we_start_says_first_who_writes(scene: Scene) -> None:
+    await scene.patient()
+    await scene.goes_home_from_hospital()
+    await scene.expect_news("introduction checkin_invitation <who>")
+
+
+@on("sms-en", "whatsapp-es", "web-en")
+async def test_where_staff_write_first_the_assistant_introduces_itself_when_it_gets_the_conversation(
+    scene: Scene,
+) -> None:
+    """Guidance comes first, then a nurse by name; the patient has not heard yet how the assistant works."""
+    await scene.play(
+        en=[("my husband is not breathing", "safety_emergency"), Scene.staff_takes_over],
+        es=[("mi esposo no respira", "safety_emergency"), Scene.staff_takes_over],
+    )
+    await scene.world.does((await scene.conversation()).id, "hand-back")
+    await scene.expect_news("introduction")
+    await scene.play(en=[("thanks", "thank")], es=[("gracias", "thank")])
 
 
 @on(*EVERYWHERE)

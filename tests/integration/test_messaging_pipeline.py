@@ -162,7 +162,7 @@ async def test_an_emergency_needs_no_engine(desk: Desk) -> None:
     assert await desk.say("me duele mucho el pecho y no puedo respirar") == ["utter_safety_emergency"]
     assert (await desk.conversation()).language == "es"
     assert desk.engine.seen == []
-    assert await desk.say("hello?") == ["utter_introduction", "utter_safety_waiting"]
+    assert await desk.say("hello?") == ["utter_safety_waiting", "utter_introduction"]
 
 
 async def test_crisis_words_get_crisis_help(desk: Desk) -> None:
@@ -203,10 +203,10 @@ async def test_the_engine_down_keeps_the_message_and_says_so_once(desk: Desk) ->
     for _ in range(2):
         desk.now += timedelta(seconds=8)
         await desk.pipeline.work(desk.clinic.id, row.conversation_id)
-    assert await desk.said() == ["utter_holding"]
+    assert await desk.said() == ["utter_introduction", "utter_holding"]
     desk.now += timedelta(seconds=8)
     await desk.pipeline.work(desk.clinic.id, row.conversation_id)
-    assert await desk.said() == ["utter_holding", "utter_introduction", "utter_greet"]
+    assert await desk.said() == ["utter_introduction", "utter_holding", "utter_greet"]
     assert {request.message_id for request in desk.engine.seen} == {str(row.id)}
 
 
@@ -219,10 +219,10 @@ async def test_a_slow_turn_tells_the_patient_while_it_goes_on(
     working = asyncio.create_task(desk.pipeline.work(desk.clinic.id, conversation_id))
     while not await desk.said():
         await asyncio.sleep(0.02)
-    assert await desk.said() == ["utter_holding"]
+    assert await desk.said() == ["utter_introduction", "utter_holding"]
     desk.engine.hang.set()
     await working
-    assert await desk.said() == ["utter_holding", "utter_introduction", "utter_greet"]
+    assert await desk.said() == ["utter_introduction", "utter_holding", "utter_greet"]
 
 
 async def test_an_engine_that_stays_down_brings_a_human(desk: Desk) -> None:
@@ -263,6 +263,24 @@ async def test_stop_start_and_help_never_reach_the_engine(desk: Desk) -> None:
     assert await desk.say("START") == ["utter_introduction", "utter_started"]
     assert await desk.say("AYUDA") == ["utter_help"]
     assert desk.engine.seen == []
+
+
+@pytest.mark.parametrize(("text", "language"), [("help", "en"), ("INFO", "en"), ("ayuda", "es"), ("Información", "es")])
+async def test_help_first_says_everything_once(desk: Desk, text: str, language: str) -> None:
+    """The answer to HELP introduces the assistant itself, so nothing stands before it, and nothing follows later."""
+    assert await desk.say(text) == ["utter_help"]
+    conversation = await desk.conversation()
+    assert conversation.introduced_at is not None
+    assert conversation.language == language
+    assert await desk.say("hello") == ["utter_greet"]
+
+
+async def test_an_emergency_that_only_the_engine_hears_is_guidance_first_too(desk: Desk) -> None:
+    desk.engine.replies = (Reply("utter_safety_emergency", {}),)
+    assert await desk.say("something is very wrong with my mother") == ["utter_safety_emergency"]
+    assert (await desk.conversation()).introduced_at is None
+    desk.engine.replies = (Reply("utter_greet", {}),)
+    assert await desk.say("hello") == ["utter_introduction", "utter_greet"]
 
 
 async def test_an_emergency_is_answered_even_after_stop(desk: Desk) -> None:

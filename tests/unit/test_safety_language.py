@@ -51,3 +51,13 @@ def test_a_bad_table_says_where(tmp_path: Path) -> None:
     path.write_text("en:\n  wishes: [english]\n  words: [the]\nneutral: [ok]\n", encoding="utf-8")
     with pytest.raises(TableError, match=r"language\.yml:1: the language table lacks 'es'; add it"):
         load_language_table(path)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["ALTO", "alto", "Parar", "pare", "paren", "basta", "detener", "baja", "desuscribir", "INICIAR", "inicio",
+     "comenzar", "empezar", "reanudar", "ayuda", "informacion"],
+)  # fmt: skip
+def test_a_spanish_keyword_alone_is_answered_in_spanish(table: LanguageTable, word: str) -> None:
+    """The messages promise these words; who begins with one must understand the confirmation."""
+    assert decide_language(word, "en", ("en", "es"), table).language == "es"

@@ -21,6 +21,7 @@ from carethread.config import Settings
 from carethread.messaging.intake import Intake, clean
 from carethread.messaging.types import MAX_TEXT, DeliveryUpdate, InboundMessage
 from carethread.messaging.updates import Updates
+from carethread.safety.reading import load_reading
 from carethread.storage.database import Database
 
 Clock = Callable[[], datetime]
@@ -87,7 +88,9 @@ class Chat:
         self._clock = clock
         self._limits = limits
         self._secret = parts.settings.session_secret.get_secret_value()
-        self._texts: WidgetTexts = load_texts(parts.settings.content_dir / "widget.yml")
+        self._texts: WidgetTexts = load_texts(
+            parts.settings.content_dir / "widget.yml", load_reading(parts.settings.content_dir / "reading.yml")
+        )
         self._sessions = Limiter(limits.sessions)
         self._messages = Limiter(limits.messages)
         self._pages: Counter[str] = Counter()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from carethread.clinic import Clinic, ConfigError, line_of, read_text, read_yaml
+from carethread.dialogue.plain import Text, refuse_hard
+from carethread.safety.reading import Reading
 
 # What the widget says. A file that lacks one of these, or holds another, is refused.
 KEYS = (
@@ -85,8 +87,8 @@ class WidgetTexts:
         }
 
 
-def load_texts(path: Path) -> WidgetTexts:
-    """Read `widget.yml`; raises `ConfigError` with file, line and mend."""
+def load_texts(path: Path, reading: Reading | None = None) -> WidgetTexts:
+    """Read `widget.yml`; raises `ConfigError` with file, line and mend. With a measure none may be hard to read."""
     text = read_text(path, "the web chat takes its words from it")
     raw = read_yaml(path, text)
     if not isinstance(raw, dict):
@@ -97,7 +99,17 @@ def load_texts(path: Path) -> WidgetTexts:
     languages = list(raw[KEYS[0]]) if isinstance(raw[KEYS[0]], dict) else ["en", "es"]
     for key, wordings in raw.items():
         _check(path, text, str(key), wordings, languages)
-    return WidgetTexts({language: {key: raw[key][language].strip() for key in KEYS} for language in languages})
+    texts = WidgetTexts({language: {key: raw[key][language].strip() for key in KEYS} for language in languages})
+    refuse_hard(placed_texts(path, texts), reading)
+    return texts
+
+
+def placed_texts(path: Path, texts: WidgetTexts) -> Iterator[Text]:
+    """Every text with the line where it stands."""
+    lines = {line.split(":")[0]: number for number, line in enumerate(read_text(path).splitlines(), 1)}
+    for language, by_key in texts.by_language.items():
+        for key, text in by_key.items():
+            yield Text(f"{path}:{lines.get(key, 1)}", f"'{key}'", language, text)
 
 
 def _check(path: Path, text: str, key: str, wordings: object, languages: list[str]) -> None:
