@@ -141,8 +141,9 @@ class LearnedAlarm:
     def save(self, path: Path) -> None:
         used = np.flatnonzero(self._idf)
         scale = float(np.abs(self._weights).max()) / 127
+        new = path.with_suffix(".new.npz")
         np.savez_compressed(
-            path,
+            new,
             used=used.astype(np.uint32),
             idf=self._idf[used].astype(np.float16),
             weights=np.round(self._weights[used] / scale).astype(np.int8),
@@ -150,6 +151,7 @@ class LearnedAlarm:
             bias=self._bias,
             about=np.array(json.dumps({"limits": asdict(self.limits), "made_of": self.made_of}, sort_keys=True)),
         )
+        new.replace(path)  # nobody reads half a model
 
     @classmethod
     def load(cls, path: Path) -> LearnedAlarm:

@@ -333,6 +333,40 @@ async def test_a_sign_of_this_morning_is_another_matter(desk: Desk) -> None:
     assert await desk.escalations() == []
 
 
+async def test_what_a_nurse_must_see_today_is_told_and_the_talk_goes_on(desk: Desk) -> None:
+    await desk.say("hello")
+    worry = "my incision is red and warm, pus is coming out and I have a low fever of 100.6 since yesterday"
+    assert await desk.say(worry) == ["utter_safety_urgent", "utter_greet"]
+    [escalation] = await desk.escalations()
+    assert (escalation.severity, escalation.reason) == ("urgent", "symptoms")
+    assert (await desk.conversation()).owner == "assistant"
+    assert [row.level for row in await desk.inbox()] == ["none", "urgent"]
+    # The nurse hears of the next one too; the patient is not told the same again and again.
+    assert await desk.say("there is even more pus from the incision today and it is still red and warm") == ["utter_greet"]
+    assert len(await desk.escalations()) == 1
+
+
+async def test_what_is_urgent_in_a_humans_conversation_is_for_that_human(desk: Desk) -> None:
+    await desk.say("hello")
+    await _own(desk, "human")
+    assert await desk.say("my incision is red and warm, pus is coming out and I have a low fever") == []
+    assert [row.severity for row in await desk.escalations()] == ["urgent"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "proven", "level"),
+    [([], True, "none"), (["anticoagulant"], True, "emergency"), (["anticoagulant"], False, "none")],
+)
+async def test_the_chart_of_a_proven_patient_counts_with_a_sign(
+    desk: Desk, facts: list[str], proven: bool, level: str
+) -> None:
+    await desk.say("hello")
+    async with desk.database.begin(desk.clinic.id) as session:
+        await session.execute(update(Conversation).values(chart_facts=facts, patient_id="p1" if proven else None))
+    await desk.say("I bumped my head on the cupboard this morning")
+    assert [row.level for row in await desk.inbox()] == ["none", level]
+
+
 async def test_care_details_wait_for_verification(desk: Desk) -> None:
     desk.engine.replies = (Reply("utter_no_visits", {}),)
     assert (await desk.say("my appointments"))[-1] == "utter_fallback_safe"

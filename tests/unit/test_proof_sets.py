@@ -16,6 +16,7 @@ from carethread.safety.screening import Screener, load_screener
 
 pytestmark = pytest.mark.slow  # screens three thousand messages
 
+ALARMS = ("emergency", "crisis")
 ROOT = Path(__file__).parents[2]
 SETS = ROOT / "tests" / "data"
 # Of each kind and language: how many there must be, and the least (of look-alikes: the most) that may alarm. The shares
@@ -42,13 +43,15 @@ def test_unseen_messages_are_screened_no_worse_than_reported(screener: Screener,
     rows = [row for row in proof(f"safety_{name}") if row["language"] == language]
     least, shares = SHARES[name]
     assert len(rows) >= least // 2
-    alarmed = sum(screener.screen(row["text"]).level != "none" for row in rows) / len(rows)
+    alarmed = sum(screener.screen(row["text"]).level in ALARMS for row in rows) / len(rows)
     assert alarmed <= shares[language] if name == "lookalikes" else alarmed >= shares[language]
 
 
 def test_everyday_messages_hardly_ever_alarm(screener: Screener) -> None:
     rows = [row for name in ("intents", "out_of_scope") for row in proof(name) if row.get("intent") != "emergency"]
-    assert sum(screener.screen(row["text"]).level != "none" for row in rows) <= 0.005 * len(rows)
+    levels = Counter(screener.screen(row["text"]).level for row in rows)
+    assert sum(levels[level] for level in ALARMS) <= 0.01 * len(rows)
+    assert levels["urgent"] <= 0.01 * len(rows)
 
 
 def test_nothing_of_the_proof_is_trained_on() -> None:
