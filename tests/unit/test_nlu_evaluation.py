@@ -114,6 +114,29 @@ def test_entities_count_by_kind_and_value() -> None:
     assert evaluate(CASES).entities_overall is None
 
 
+def test_an_entity_may_be_labelled_by_its_words_and_may_have_no_value() -> None:
+    line = (
+        '{"text": "flu shot before my trip", "intent": null, "now": "2026-03-04T09:00:00-06:00", "entities": ['
+        '{"entity": "vaccine", "text": "flu shot"}, {"entity": "date", "value": null}, '
+        '{"entity": "vaccine", "start": 0, "end": 3}]}'
+    )
+    example = read_example(line, "x:1", INTENTS)
+    assert example.now is not None
+    got = (Entity("date", None, "before my trip"), Entity("vaccine", "influenza", "Flu shot"))
+    date, vaccine = entity_scores([Case(example, Parse("greet", (), got))])
+    assert (date.right, vaccine.right, vaccine.support) == (1, 1, 2)
+
+
+def test_a_text_without_a_said_intent_counts_for_entities_only() -> None:
+    example = read_example('{"text": "hi", "intent": null, "entities": []}', "x:1", INTENTS)
+    told = Case(example, Parse("greet", (("greet", 0.9),), (Entity("date", "2026-03-04"),)))
+    figures = evaluate([*CASES, told])
+    assert figures.overall == overall(CASES)
+    assert figures.scope.outside == 0
+    assert figures.entities_overall is not None
+    assert (figures.entities_overall.predicted, figures.entities_overall.right) == (1, 0)
+
+
 def test_calibration_compares_confidence_with_what_is_right() -> None:
     found = calibration(
         [
@@ -214,6 +237,8 @@ def test_a_line_without_an_intent_is_out_of_scope() -> None:
         ('{"text": "a", "intent": null}', "no intent null"),
         ('{"text": "a", "intent": ["greet"]}', "no intent"),
         ('{"text": "a", "language": 7}', '"language" is 7'),
+        ('{"text": "a", "now": "2026-03-04T09:00:00"}', '"now" is'),
+        ('{"text": "a", "entities": [{"entity": "specialty", "text": "eye"}]}', "give a list like"),
         ('{"text": "a", "entities": ["eye"]}', "give a list like"),
         ('{"text": "a", "entities": [{"entity": "specialty"}]}', "give a list like"),
     ],
