@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import click
 
 from carethread.config import PROJECT, Settings
 from carethread.safety.alarm import FILE
-from carethread.safety.examples import example_texts
+from carethread.safety.examples import Example, digest, example_texts
 from carethread.safety.levels import Level
 from carethread.safety.review import Change, changes, table_texts
 from carethread.safety.screening import Screener, load_screener
@@ -122,3 +123,29 @@ def _tell(learned: Learned) -> None:
         click.echo(f"{level}: alone it hears {heard:.0%} of examples it was not fitted to")
     click.echo(f"of look-alikes it alarms {learned.false_alarms:.1%}, of everyday messages {learned.ordinary:.2%}")
     click.echo(f"it alarms from {limits.emergency} (emergency) and {limits.crisis} (crisis)")
+
+
+MISSED = PROJECT / "data" / "regression" / "safety.jsonl"
+_EVERY = 20  # of the look-alikes one in so many is kept
+
+
+@safety.command()
+def missed() -> None:
+    """Write what the screening alone does not see of the examples, for the gate that a new model passes.
+
+    Run it when the examples or the tables have changed; it takes a minute or two.
+    """
+    count, rows = missed_by(load_screener(_published()), example_texts(_published()))
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    MISSED.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    click.echo(f"{count} of the emergencies and crises are for the model to see; they are in {MISSED}")
+
+
+def missed_by(screener: Screener, examples: Sequence[Example]) -> tuple[int, list[dict[str, str | int]]]:
+    """How many alarming examples are not screened, and the rows of the set: a first one that counts, then the texts."""
+    alarming = [example for example in examples if example.level != "none"]
+    unseen = [example for example in alarming if screener.screen(example.text).level not in ("emergency", "crisis")]
+    alike = [example for example in examples if example.level == "none"][::_EVERY]
+    head: dict[str, str | int] = {"screened": len(alarming) - len(unseen), "examples": digest(examples)}
+    rows: list[dict[str, str | int]] = [{"text": one.text, "level": one.level} for one in (*unseen, *alike)]
+    return len(unseen), [head, *rows]
