@@ -49,10 +49,11 @@ class Beside:
 
 def beside(ours: Measured, other: Beside) -> str:
     """Our model and Rasa's default pipeline side by side, for a terminal."""
-    return "\n".join([_lines([["", "ours", "Rasa's default"], *_beside_rows(ours, other)]), "", other.how])
+    return "\n".join([_lines([["", "ours", "Rasa's default"], *beside_rows(ours, other)]), "", other.how])
 
 
-def _beside_rows(ours: Measured, other: Beside) -> Iterator[list[str]]:
+def beside_rows(ours: Measured, other: Beside) -> Iterator[list[str]]:
+    """A figure a row: its name, ours, and that of Rasa's default pipeline."""
     models = [ours.figures, other.measured.figures]
     yield ["macro-F1", *(_number(one.overall.macro_f1) for one in models)]
     for value in models[0].slices.get("language", {}):
@@ -67,7 +68,7 @@ def _beside_rows(ours: Measured, other: Beside) -> Iterator[list[str]]:
 
 
 def _beside_section(ours: Measured, other: Beside) -> Iterator[str]:
-    yield from _table(["", "ours", "Rasa's default"], _beside_rows(ours, other))
+    yield from _table(["", "ours", "Rasa's default"], beside_rows(ours, other))
     yield from ["", other.how, "Both answer through the same program, one text at a time."]
 
 
