@@ -131,7 +131,7 @@ _EVERY = 20  # of the look-alikes one in so many is kept
 
 @safety.command()
 def missed() -> None:
-    """Write what the screening alone does not see of the examples, for the gate that a new model passes.
+    """Write what the screening alone does not see of the examples, for what a new model must see to go live.
 
     Run it when the examples or the tables have changed; it takes a minute or two.
     """

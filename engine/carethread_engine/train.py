@@ -1,6 +1,6 @@
 """`scripts/train`: builds models/carethread.tar.gz when something that it is made of has changed, step by step.
 
-A new model goes live only if it understands no less than the live one: see `gate.py`. One that does not is kept in
+A new model goes live only if it understands no less than the live one: see `admission.py`. One that does not is kept in
 models/refused/, the exit code is 3, and `--accept` takes it all the same. The model that is replaced stays as
 models/previous.tar.gz, for `carethread nlu evaluate` to compare with.
 """
@@ -23,7 +23,7 @@ from typing import TextIO
 
 import structlog
 
-from carethread_engine import gate
+from carethread_engine import admission
 from carethread_engine.no_tensorflow import leave_out_tensorflow
 from carethread_engine.settings import PROJECT
 
@@ -96,22 +96,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 def refused(candidate: Path, live: Path, project: Path) -> str | None:
     """Why the candidate may not take the live model's place; None where it may, or the project holds it to nothing."""
-    sets = gate.Sets.read(project / "data" / "regression")
+    sets = admission.Sets.read(project / "data" / "regression")
     if sets is None:
         return None
     with our_words_only():
         from carethread_engine.nlu import Understanding
 
-        new = gate.Measured.of(Understanding(candidate), sets)
+        new = admission.Measured.of(Understanding(candidate), sets)
         before = None
         if live.exists():
             try:
-                before = gate.Measured.of(Understanding(live), sets)
+                before = admission.Measured.of(Understanding(live), sets)
             except Exception:  # a model of other components: nothing can be compared
                 before = None
-    print(f"• Model: {gate.summary(new, before)}")
-    reasons = gate.reasons_against(new, before)
-    return gate.explanation(new, before, reasons) if reasons else None
+    print(f"• Model: {admission.summary(new, before)}")
+    reasons = admission.reasons_against(new, before)
+    return admission.explanation(new, before, reasons) if reasons else None
 
 
 def put_live(out: Path) -> None:

@@ -150,7 +150,7 @@ def test_answers_at_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked[:2] == ["umm hello", "hello"], "what was deleted is asked anew"
 
 
-def test_the_gates_safety_set_is_of_todays_examples() -> None:
+def test_the_safety_set_of_new_models_is_of_todays_examples() -> None:
     path = PROJECT / "data" / "regression" / "safety.jsonl"
     head, *rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     examples = example_texts(PROJECT / "content" / "safety")
@@ -159,7 +159,7 @@ def test_the_gates_safety_set_is_of_todays_examples() -> None:
     assert head["screened"] + sum(row["level"] != "none" for row in rows) == alarming
 
 
-def test_the_gates_utterances_are_no_proofs() -> None:
+def test_the_utterances_of_new_models_are_no_proofs() -> None:
     path = PROJECT / "data" / "regression" / "utterances.jsonl"
     texts = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()]
     proofs = proof_texts(PROJECT / "tests" / "data")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from carethread_engine import gate, train
-from carethread_engine.gate import Measured, Sets, reasons_against
+from carethread_engine import admission, train
+from carethread_engine.admission import Measured, Sets, reasons_against
 
 SAFETY = {f"help {number}": True for number in range(10)} | {f"fine {number}": False for number in range(100)}
 UTTERANCES = {f"book {number}": "book" for number in range(300)}
@@ -40,7 +40,7 @@ def test_one_emergency_less_is_refused_and_named() -> None:
     reasons = reasons_against(new, live)
     assert len(reasons) == 1
     assert "fewer emergencies" in reasons[0]
-    assert "not seen: help 3" in gate.explanation(new, live, reasons)
+    assert "not seen: help 3" in admission.explanation(new, live, reasons)
 
 
 def test_more_false_alarms_are_refused() -> None:
