@@ -276,7 +276,8 @@ def everyday_words() -> frozenset[str]:
     ]
     taught = {word for text in texts for word in words(text)}
     known = taught | common_words() | load_names(LOOKUPS).words
-    return frozenset(known - given_names() - set(word_table()["surnames"]))
+    names = (given_names() - set(word_table()["wordy_names"])) | set(word_table()["surnames"])
+    return frozenset(known - names)
 
 
 @cache

@@ -104,7 +104,15 @@ def _without_names(text: str, language: str, known: Known) -> str:
     for word in _WORD.finditer(text):
         plain = fold(word.group()).text
         stem = plain.removesuffix("'s")
-        if stem in parts or stem in word_table()["surnames"] or (stem in known.given and stem not in known.words):
+        wordy = stem in word_table()["wordy_names"]
+        if wordy and stem not in parts and not (word.group()[0].isupper() and word.start() and text.upper() != text):
+            continue
+        if (
+            stem in parts
+            or wordy
+            or stem in word_table()["surnames"]
+            or (stem in known.given and stem not in known.words)
+        ):
             spans.append(word.span())
     for found in practitioners_in(text):
         spans.append((found.start, found.end))

@@ -51,6 +51,8 @@ def known() -> Known:
         ("es", "Hola, mi hija Lucía tiene fiebre", "Hola, mi hija [name] tiene fiebre"),
         ("en", "i need to reschdule my apointment plz", "i need to reschdule my apointment plz"),
         ("es", "ocupo una sita pal jueves", "ocupo una sita pal jueves"),
+        ("en", "about the bill thing", "about the bill thing"),
+        ("en", "can Bill come with me", "can [name] come with me"),
         ("en", "need refill of Lipitor 20 mg", "need refill of Lipitor 20 mg"),
     ],
 )  # fmt: skip
