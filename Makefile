@@ -79,7 +79,7 @@ shell: setup train ## Rasa's own shell, with actions and content behind it
 	./scripts/rasa-shell shell
 
 .PHONY: interactive
-interactive: setup ## Rasa's interactive learning
+interactive: setup train ## Rasa's interactive learning
 	./scripts/rasa-shell interactive
 
 .PHONY: bench

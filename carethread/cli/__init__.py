@@ -9,7 +9,7 @@ import sys
 import click
 
 from carethread import logs
-from carethread.cli import chat, content, doctor, evaluating, reading, safety, shell
+from carethread.cli import chat, content, doctor, evaluating, reading, review, safety, shell
 from carethread.clinic import ConfigError
 from carethread.config import Settings
 
@@ -97,6 +97,7 @@ app.add_command(chat.chat)
 app.add_command(chat.checkin)
 app.add_command(reading.nlu)
 reading.nlu.add_command(evaluating.evaluate_command)
+reading.nlu.add_command(review.review_command)
 app.add_command(reading.screen)
 app.add_command(doctor.doctor)
 app.add_command(safety.safety)

@@ -33,6 +33,45 @@ class Measured:
     figures: Evaluation
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Rasa's default pipeline on the same texts: its figures, and how it was trained."""
+
+    measured: Measured
+    epochs: int
+    seconds: float
+
+    @property
+    def how(self) -> str:
+        trained = f"{self.epochs} epochs, {self.seconds:.0f} s"
+        return f"Rasa's default pipeline was trained on the same data in this run: {trained}."
+
+
+def beside(ours: Measured, other: Beside) -> str:
+    """Our model and Rasa's default pipeline side by side, for a terminal."""
+    return "\n".join([_lines([["", "ours", "Rasa's default"], *beside_rows(ours, other)]), "", other.how])
+
+
+def beside_rows(ours: Measured, other: Beside) -> Iterator[list[str]]:
+    """A figure a row: its name, ours, and that of Rasa's default pipeline."""
+    models = [ours.figures, other.measured.figures]
+    yield ["macro-F1", *(_number(one.overall.macro_f1) for one in models)]
+    for value in models[0].slices.get("language", {}):
+        yield [f"macro-F1, {_plain(value)}", *(_number(one.slices["language"][value].macro_f1) for one in models)]
+    if models[0].scope.outside:
+        yield ["out of scope: AUROC", *(_number(one.scope.auroc) for one in models)]
+        yield from _set_going(models)
+    yield ["expected calibration error", *(_number(one.calibration.error) for one in models)]
+    if models[0].entities_overall:
+        yield ["entities: F1", *(_number((one.entities_overall or Score("", 0, 0, 0)).f1) for one in models)]
+    yield ["parse p50, ms", *(_number(one.latency.p50, 1) for one in models)]
+
+
+def _beside_section(ours: Measured, other: Beside) -> Iterator[str]:
+    yield from _table(["", "ours", "Rasa's default"], beside_rows(ours, other))
+    yield from ["", other.how, "Both answer through the same program, one text at a time."]
+
+
 def summary(measured: Sequence[Measured]) -> str:
     """The figures that matter most, for a terminal."""
     models = [one.figures for one in measured]
@@ -68,12 +107,13 @@ def plots(measured: Sequence[Measured]) -> dict[str, str]:
     return drawn
 
 
-def markdown(files: Sequence[str], measured: Sequence[Measured]) -> str:
-    """The whole report; `files` are the names of the files that the texts came from."""
+def markdown(files: Sequence[str], measured: Sequence[Measured], other: Beside | None = None) -> str:
+    """The whole report; `files` are the names of the files that the texts came from, `other` is Rasa's default."""
     models = [one.figures for one in measured]
     parts = [
         *_opening(files, measured),
         *_section("Overall", _overall_section(models)),
+        *(_section("Beside Rasa's default pipeline", _beside_section(measured[0], other)) if other else ()),
         *_section("Out of scope", _scope_section(models)),
         *_section("Calibration", _calibration_section(models)),
         *_section("Intents", _intents_section(models)),

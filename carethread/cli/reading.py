@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import click
 
 from carethread.cli.demo import model_path
+from carethread.cli.naming import clinic_of, entities_of
 from carethread.cli.understanding import understanding
 from carethread.config import Settings
 from carethread.messaging.screens import load_screens
@@ -29,11 +31,19 @@ def screen() -> None:
 
 
 @click.group(invoke_without_command=True)
+@click.option("--clinic", default=None, help="Whose time zone days and times are in.  [default: the first one]")
+@click.option("--now", type=str, default=None, help="The moment to see them from, with its offset.  [default: now]")
 @click.pass_context
-def nlu(context: click.Context) -> None:
-    """Understand JSON lines of {"text"}; prints {"text", "language", "intent", "confidence", "entities"}."""
+def nlu(context: click.Context, clinic: str | None, now: str | None) -> None:
+    """Understand JSON lines of {"text"}; prints {"text", "language", "intent", "confidence", "entities"}.
+
+    An entity is {"entity", "start", "end", "value"}; one that must be asked for, like "before my trip", has the value
+    null and "ask".
+    """
     if context.invoked_subcommand is not None:
         return
+    zone = clinic_of(Settings(), clinic).zone
+    moment = moment_of(now)
     with understanding(model_path()) as ask:
         table = load_screens(Settings().content_dir / "safety").languages
         for body in lines():
@@ -45,9 +55,24 @@ def nlu(context: click.Context) -> None:
                     "language": language,
                     "intent": parsed.get("intent"),
                     "confidence": parsed.get("confidence"),
-                    "entities": parsed.get("entities", []),
+                    "entities": entities_of(
+                        body["text"], language, moment or datetime.now(zone), parsed.get("entities", ())
+                    ),
                 }
             )
+
+
+def moment_of(now: str | None) -> datetime | None:
+    """A moment given as ISO 8601, or None for the present; raises `BadParameter` for what is none."""
+    if now is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(now)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise click.BadParameter("give a moment like 2026-03-02T09:00:00-06:00", param_hint="--now")
+    return moment
 
 
 def lines() -> Iterator[dict[str, Any]]:

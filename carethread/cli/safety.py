@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import click
 
 from carethread.config import PROJECT, Settings
 from carethread.safety.alarm import FILE
-from carethread.safety.examples import example_texts
+from carethread.safety.examples import Example, digest, example_texts
 from carethread.safety.levels import Level
 from carethread.safety.review import Change, changes, table_texts
 from carethread.safety.screening import Screener, load_screener
@@ -127,3 +128,29 @@ def _tell(learned: Learned) -> None:
         f"limits: {limits.emergency} (emergency), {limits.crisis} (crisis), {limits.urgent} (urgent), "
         f"{limits.second} (to second a rule)"
     )
+
+
+MISSED = PROJECT / "data" / "regression" / "safety.jsonl"
+_EVERY = 20  # of the look-alikes one in so many is kept
+
+
+@safety.command()
+def missed() -> None:
+    """Write what the screening alone does not see of the examples, for what a new model must see to go live.
+
+    Run it when the examples or the tables have changed; it takes a minute or two.
+    """
+    count, rows = missed_by(load_screener(_published()), example_texts(_published()))
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    MISSED.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    click.echo(f"{count} of the emergencies and crises are for the model to see; they are in {MISSED}")
+
+
+def missed_by(screener: Screener, examples: Sequence[Example]) -> tuple[int, list[dict[str, str | int]]]:
+    """How many alarming examples are not screened, and the rows of the set: a first one that counts, then the texts."""
+    alarming = [example for example in examples if example.level in ("emergency", "crisis")]
+    unseen = [example for example in alarming if screener.screen(example.text).level not in ("emergency", "crisis")]
+    alike = [example for example in examples if example.level == "none"][::_EVERY]
+    head: dict[str, str | int] = {"screened": len(alarming) - len(unseen), "examples": digest(examples)}
+    rows: list[dict[str, str | int]] = [{"text": one.text, "level": one.level} for one in (*unseen, *alike)]
+    return len(unseen), [head, *rows]

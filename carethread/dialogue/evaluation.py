@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from carethread.dialogue.labelled import DIMENSIONS, OUT_OF_SCOPE, Entity, Example
+from carethread.dialogue.labelled import DIMENSIONS, OUT_OF_SCOPE, UNSAID, Entity, Example
 
 FALLBACK = "nlu_fallback"  # Rasa's own name for "not sure enough": the assistant asks again
 BINS = 10
@@ -200,18 +200,19 @@ class Change:
 
 
 def evaluate(cases: Sequence[Case]) -> Evaluation:
-    """Every figure over these texts."""
-    entities = entity_scores(cases)
+    """Every figure over these texts: those of intents over the ones whose intent is said."""
+    labelled, everything = entity_scores(cases), cases
+    cases = [case for case in everything if case.example.intent != UNSAID]
     return Evaluation(
         overall=overall(cases),
         slices=slices(cases),
         intents=intent_scores(cases),
         confusions=confusions(cases),
-        entities=entities,
-        entities_overall=_together(entities) if any(case.example.entities is not None for case in cases) else None,
+        entities=labelled,
+        entities_overall=_together(labelled) if any(case.example.entities is not None for case in everything) else None,
         calibration=calibration(cases),
         scope=scope(cases),
-        latency=latency([case.parse.milliseconds for case in cases]),
+        latency=latency([case.parse.milliseconds for case in everything]),
     )
 
 
@@ -221,23 +222,25 @@ def intent_scores(cases: Iterable[Case]) -> tuple[Score, ...]:
 
 
 def entity_scores(cases: Iterable[Case]) -> tuple[Score, ...]:
-    """One for each kind of entity, over the lines that name their entities. Right is the kind and the value."""
-    keys = [
-        ([entity.key for entity in case.example.entities], [entity.key for entity in case.parse.entities])
-        for case in cases
-        if case.example.entities is not None
-    ]
-    kinds = sorted({kind for expected, got in keys for kind, _ in (*expected, *got)})
-    return tuple(
-        _together(
-            _scores(
-                ([value for key, value in expected if key == kind], [value for key, value in got if key == kind])
-                for expected, got in keys
-            ),
-            name=kind,
-        )
-        for kind in kinds
-    )
+    """One for each kind of entity, over the lines that name their entities. Right is the kind and the value.
+
+    Each that was read answers one label at most.
+    """
+    right: Counter[str] = Counter()
+    predicted: Counter[str] = Counter()
+    support: Counter[str] = Counter()
+    for case in cases:
+        if case.example.entities is None:
+            continue
+        left = list(case.parse.entities)
+        predicted.update(one.kind for one in left)
+        for label in case.example.entities:
+            support[label.kind] += 1
+            answer = next((one for one in left if label.is_found_in(one)), None)
+            if answer is not None:
+                left.remove(answer)
+                right[label.kind] += 1
+    return tuple(Score(kind, right[kind], predicted[kind], support[kind]) for kind in sorted({*support, *predicted}))
 
 
 def _scores(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> tuple[Score, ...]:
@@ -393,7 +396,7 @@ def changes(before: Sequence[Case], now: Sequence[Case]) -> tuple[Change, ...]:
     found = [
         Change(after.example, earlier.parse.intent, after.parse.intent)
         for earlier, after in zip(before, now, strict=True)
-        if earlier.parse.intent != after.parse.intent
+        if earlier.parse.intent != after.parse.intent and after.example.intent != UNSAID
     ]
     return tuple(sorted(found, key=lambda change: OUTCOMES.index(change.outcome)))
 

@@ -3,25 +3,11 @@
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 
+from carethread.questionnaires.readings.clock import PARTS
 from carethread.questionnaires.readings.days import Span
 
-# Local hours meant by a part of the day, as clinics and patients use the words (half-open).
-PARTS: dict[str, tuple[time, time]] = {
-    "early_morning": (time(6), time(9, 30)),
-    "early": (time(6), time(10)),
-    "before_work": (time(6), time(9)),
-    "morning": (time(6), time(12)),
-    "late_morning": (time(9, 30), time(12)),
-    "noon": (time(11, 30), time(13, 30)),
-    "after_lunch": (time(13), time(17)),
-    "early_afternoon": (time(12), time(14, 30)),
-    "afternoon": (time(12), time(18)),
-    "late_afternoon": (time(15), time(18)),
-    "after_school": (time(15), time(18)),
-    "late": (time(15), time(21)),
-    "evening": (time(17), time(22)),
-    "after_work": (time(17), time(22)),
-}
+__all__ = ["PARTS", "Hours", "TimePreference"]
+
 _MIDNIGHT, _DAY_END = time(0), time(23, 59, 59)
 _NEAR_MINUTES = 30  # "at 10" is met by a start this close to ten
 _EXCLUDED = 0.05  # what is left of the score of a slot the patient ruled out

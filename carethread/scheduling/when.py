@@ -10,12 +10,12 @@ from datetime import datetime
 from functools import cache
 from itertools import pairwise
 
-from carethread.questionnaires.readings.clock import with_clocks
+from carethread.questionnaires.readings.clock import mornings, with_clocks
 from carethread.questionnaires.readings.days import with_days
 from carethread.questionnaires.readings.lexicon import Line, lexicon
 from carethread.scheduling.lay import plain, table
 from carethread.scheduling.preference import Hours, TimePreference
-from carethread.scheduling.wishes import mornings, tidy, wish_in
+from carethread.scheduling.wishes import tidy, wish_in
 
 __all__ = ["Hours", "TimePreference", "moved_to", "read_when"]
 

@@ -1,15 +1,14 @@
 """The rules that turn a line of day and time symbols into a wish for a visit."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import partial
 
 from carethread.questionnaires.readings.clock import guess_half
 from carethread.questionnaires.readings.days import Span, days_of
 from carethread.questionnaires.readings.lexicon import Hit, Line, Sym, rule
-from carethread.questionnaires.readings.text import fold
 from carethread.scheduling.preference import PARTS, Hours, TimePreference
 
 _DONE = Sym("DONE", "1", 0, 0)
@@ -343,18 +342,6 @@ def tidy(line: Line) -> Line:
         if not mark and sym.kind not in ("OF", "FILLER", "ABOUT"):
             kept.append(sym)
     return Line(line.text, (*kept, Sym("END", "1", len(line.text), len(line.text))))
-
-
-def mornings(line: Line) -> Line:
-    """ "el lunes mañana", "esta mañana": behind a weekday or "this" the word is a part of the day."""
-    return line.rewrite(rule("WD|THIS DAY:1"), partial(_as_morning, line))
-
-
-def _as_morning(line: Line, hit: Hit) -> Sequence[Sym] | None:
-    before, day = line.syms[hit.first : hit.last]
-    if not fold(line.text[day.start : day.end]).text.startswith("man"):
-        return None
-    return before, replace(day, kind="PART", value="morning")
 
 
 def _settle(clock: time, guessed: bool, *, late: bool) -> time:

@@ -35,12 +35,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m carethread_engine.parse", description=__doc__)
     parser.add_argument("--model", type=Path, default=settings.model)
     parser.add_argument("--ranking", action="store_true", help="tell the likeliest intents, not only the best")
+    parser.add_argument("--config", type=Path, help="the config.yml of a model that is not ours")
     options = parser.parse_args(arguments)
     model: Path = options.model
     if not model.exists():
         print(f"carethread nlu: {model} does not exist; `make train` builds it", file=sys.stderr)
         return 2
-    leave_out_tensorflow(settings.project / "config.yml")
+    leave_out_tensorflow(options.config or settings.project / "config.yml")
 
     from carethread_engine import logs
 

@@ -1,6 +1,8 @@
 """`scripts/train`: builds models/carethread.tar.gz when something that it is made of has changed, step by step.
 
-The model that it replaces stays as models/previous.tar.gz, for `carethread nlu evaluate` to compare with.
+A new model goes live only if it understands no less than the live one: see `admission.py`. One that does not is kept in
+models/refused/, the exit code is 3, and `--accept` takes it all the same. The model that is replaced stays as
+models/previous.tar.gz, for `carethread nlu evaluate` to compare with.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import hashlib
 import io
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +23,7 @@ from typing import TextIO
 
 import structlog
 
+from carethread_engine import admission
 from carethread_engine.no_tensorflow import leave_out_tensorflow
 from carethread_engine.settings import PROJECT
 
@@ -28,6 +32,7 @@ os.environ["RASA_TELEMETRY_ENABLED"] = "false"
 
 NAME = "carethread"
 PREVIOUS = "previous"
+CANDIDATE, REFUSED = "candidate", "refused"  # folders
 # Our components' code: a model trained by other code would be read with other eyes.
 COMPONENTS = ("text", "ngrams", "featurizer", "classifier", "entities", "policies")
 
@@ -44,6 +49,7 @@ EXPECTED_WARNINGS = (
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/train", description=__doc__)
     parser.add_argument("--force", action="store_true", help="train even if nothing has changed")
+    parser.add_argument("--accept", action="store_true", help="put the model live even if it understands less")
     parser.add_argument("--project", type=Path, default=PROJECT, help="folder with config.yml, domain.yml and data/")
     parser.add_argument("--out", type=Path, help="folder for the model (default: models/ in the project)")
     options = parser.parse_args(arguments)
@@ -60,15 +66,65 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.monotonic()
     print("• Model: training (about half a minute)", flush=True)
     replaced = None if up_to_date(out, fingerprint) else read_model(out)  # the same data gives the same model
-    problem = train(project, out)
+    candidate = out / CANDIDATE
+    shutil.rmtree(candidate, ignore_errors=True)
+    candidate.mkdir(parents=True)
+    problem = train(project, candidate)
     if problem:
+        shutil.rmtree(candidate)
         print(f"train: {problem}", file=sys.stderr)
         return 1
+    try:
+        refusal = refused(candidate / f"{NAME}.tar.gz", out / f"{NAME}.tar.gz", project)
+    except ValueError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 2
+    if refusal and not options.accept:
+        keep_refused(out)
+        print(f"train: the new model stays out, the live one goes on:\n{refusal}", file=sys.stderr)
+        print("train: mend data/ and train again, or take it with `scripts/train --force --accept`", file=sys.stderr)
+        return 3
+    if refusal:
+        print(f"• Model: accepted although\n{refusal}")
+    put_live(out)
     if replaced:
         keep_previous(out, replaced)
     (out / f"{NAME}.fingerprint").write_text(fingerprint + "\n", encoding="utf-8")
     print(f"• Model: trained in {time.monotonic() - started:.0f} s")
     return 0
+
+
+def refused(candidate: Path, live: Path, project: Path) -> str | None:
+    """Why the candidate may not take the live model's place; None where it may, or the project holds it to nothing."""
+    sets = admission.Sets.read(project / "data" / "regression")
+    if sets is None:
+        return None
+    with our_words_only():
+        from carethread_engine.nlu import Understanding
+
+        new = admission.Measured.of(Understanding(candidate), sets)
+        before = None
+        if live.exists():
+            try:
+                before = admission.Measured.of(Understanding(live), sets)
+            except Exception:  # a model of other components: nothing can be compared
+                before = None
+    print(f"• Model: {admission.summary(new, before)}")
+    reasons = admission.reasons_against(new, before)
+    return admission.explanation(new, before, reasons) if reasons else None
+
+
+def put_live(out: Path) -> None:
+    """At once: whoever reads the model has the old one or the new one."""
+    (out / CANDIDATE / f"{NAME}.tar.gz").replace(out / f"{NAME}.tar.gz")
+    shutil.rmtree(out / CANDIDATE)
+    shutil.rmtree(out / REFUSED, ignore_errors=True)
+
+
+def keep_refused(out: Path) -> None:
+    """In a folder of its own, where no command takes it for the newest model."""
+    shutil.rmtree(out / REFUSED, ignore_errors=True)
+    (out / CANDIDATE).rename(out / REFUSED)
 
 
 def up_to_date(out: Path, fingerprint: str) -> bool:

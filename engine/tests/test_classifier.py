@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from carethread_engine.classifier import LinearModel, fit_softmax
+import yaml
+from carethread_engine.classifier import Calibration, LinearModel, fit_scale, fit_softmax, softmax, stretches
 from carethread_engine.entities import longest
 from carethread_engine.featurizer import DIMENSIONS, SentenceEncoder, encoder
 from carethread_engine.ngrams import BUCKETS, Ngrams, of_characters, of_words
+from conftest import ROOT
 from scipy.sparse import csr_matrix, hstack
 from scipy.sparse import random as random_sparse
 from sklearn.linear_model import LogisticRegression
@@ -105,3 +109,37 @@ def test_an_entity_inside_a_longer_one_is_dropped() -> None:
     knee = {"entity": "body_part", "start": 30, "end": 34}
     same = {"entity": "other", "start": 30, "end": 34}
     assert longest([skin, doctor, knee, same]) == [doctor, knee, same]
+
+
+def test_the_scale_makes_confidence_what_it_says() -> None:
+    random = np.random.default_rng(3)
+    truth = random.normal(size=(4000, 5)).astype(np.float32) * 2
+    chances = softmax(truth)
+    targets = np.array([random.choice(5, p=row / row.sum()) for row in chances.astype(np.float64)])
+    assert fit_scale(truth * 0.5, targets) == pytest.approx(2.0, abs=0.15)
+    assert fit_scale(truth * 2.0, targets) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_stretch_holds_neighbours_of_each_intent() -> None:
+    fold = stretches(np.array([0, 0, 0, 1, 1, 1, 1, 1, 1]), 3)
+    assert fold.tolist() == [0, 1, 2, 0, 0, 1, 1, 2, 2]
+
+
+def test_few_examples_are_left_as_they_are() -> None:
+    vectors = encoder().encode(TEXTS)
+    assert LinearModel.fit(TEXTS, vectors, INTENTS, penalty=0.1, max_iter=60).calibration == Calibration(1.0, 0.0)
+
+
+def test_the_fallbacks_threshold_is_what_the_data_says() -> None:
+    model = ROOT / "models" / "carethread.tar.gz"
+    if not model.exists():
+        pytest.skip("no trained model; run `make train`")
+    config = yaml.safe_load((ROOT / "config.yml").read_text(encoding="utf-8"))
+    threshold = next(one["threshold"] for one in config["pipeline"] if one["name"] == "FallbackClassifier")
+    with tarfile.open(model) as archive:
+        name = next(one for one in archive.getnames() if one.endswith("intents.npz"))
+        content = archive.extractfile(name)
+        assert content is not None
+        scale, advised = np.load(io.BytesIO(content.read()))["calibration"]
+    assert threshold == pytest.approx(advised, abs=0.03), f"config.yml should have threshold: {advised:.2f}"
+    assert 0.5 < scale < 3

@@ -45,6 +45,13 @@ ALLOWED: dict[str, dict[str, str]] = {
     "carethread/channels/twilio/send.py": {"Sent from your Twilio trial": "Twilio's own words, to find them again"},
     "carethread/channels/twilio/routes.py": {"the message could not be stored": "the answer to Twilio, to try again"},
     "carethread/messaging/wordless.py": {"sí": "what an emoji stands for, as the assistant reads it"},
+    "carethread/dialogue/deidentify.py": {
+        "expediente": "words as patients write them, to be found",
+        "llamo": "words as patients write them, to be found",
+        "?¿": "signs at which a sentence ends or begins",
+    },
+    "carethread/messaging/review.py": {"with message as": "a statement for the database"},
+    "carethread/dialogue/entities/amounts.py": {"U:[in_i]": "a rule over symbols"},
     "carethread/questionnaires/loading.py": {"one of its options has": "why a Questionnaire is refused"},
     "carethread/questionnaires/readings/polarity.py": {"sí": "a word as patients write it, to be read"},
     "carethread/safety/language.py": {"[A-ZÁÉÍÓÚÑ]": "a pattern", "[ñÑ¿¡]": "a pattern: Spanish letters"},

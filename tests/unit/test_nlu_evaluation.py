@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from carethread.cli import evaluating, reading, understanding
+from carethread.cli.baseline import Baseline, default_pipeline
 from carethread.cli.evaluating import known_intents, read_examples
-from carethread.cli.nlu_report import Measured, markdown, plots, summary
+from carethread.cli.nlu_report import Beside, Measured, beside, markdown, plots, summary
 from carethread.cli.plots import Curve, square_plot
 from carethread.clinic import ConfigError
 from carethread.config import PROJECT
@@ -112,6 +115,29 @@ def test_entities_count_by_kind_and_value() -> None:
     assert together is not None
     assert (together.precision, together.recall) == (2 / 4, 2 / 5)
     assert evaluate(CASES).entities_overall is None
+
+
+def test_an_entity_may_be_labelled_by_its_words_and_may_have_no_value() -> None:
+    line = (
+        '{"text": "flu shot before my trip", "intent": null, "now": "2026-03-04T09:00:00-06:00", "entities": ['
+        '{"entity": "vaccine", "text": "flu shot"}, {"entity": "date", "value": null}, '
+        '{"entity": "vaccine", "start": 0, "end": 3}]}'
+    )
+    example = read_example(line, "x:1", INTENTS)
+    assert example.now is not None
+    got = (Entity("date", None, "before my trip"), Entity("vaccine", "influenza", "Flu shot"))
+    date, vaccine = entity_scores([Case(example, Parse("greet", (), got))])
+    assert (date.right, vaccine.right, vaccine.support) == (1, 1, 2)
+
+
+def test_a_text_without_a_said_intent_counts_for_entities_only() -> None:
+    example = read_example('{"text": "hi", "intent": null, "entities": []}', "x:1", INTENTS)
+    told = Case(example, Parse("greet", (("greet", 0.9),), (Entity("date", "2026-03-04"),)))
+    figures = evaluate([*CASES, told])
+    assert figures.overall == overall(CASES)
+    assert figures.scope.outside == 0
+    assert figures.entities_overall is not None
+    assert (figures.entities_overall.predicted, figures.entities_overall.right) == (1, 0)
 
 
 def test_calibration_compares_confidence_with_what_is_right() -> None:
@@ -214,6 +240,8 @@ def test_a_line_without_an_intent_is_out_of_scope() -> None:
         ('{"text": "a", "intent": null}', "no intent null"),
         ('{"text": "a", "intent": ["greet"]}', "no intent"),
         ('{"text": "a", "language": 7}', '"language" is 7'),
+        ('{"text": "a", "now": "2026-03-04T09:00:00"}', '"now" is'),
+        ('{"text": "a", "entities": [{"entity": "specialty", "text": "eye"}]}', "give a list like"),
         ('{"text": "a", "entities": ["eye"]}', "give a list like"),
         ('{"text": "a", "entities": [{"entity": "specialty"}]}', "give a list like"),
     ],
@@ -421,3 +449,43 @@ def test_bad_files_end_with_two(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_missing_model_names_the_mend(tmp_path: Path) -> None:
     with pytest.raises(click.ClickException, match="make setup train"):
         understanding.command(tmp_path / "none.tar.gz")
+
+
+def test_rasas_default_pipeline_stands_beside_ours() -> None:
+    ours = Measured("ours", "0" * 64, CASES, evaluate(CASES))
+    theirs = [case("greet", "deny", language=one.example.language or "en") for one in CASES]
+    theirs = [Case(one.example, other.parse) for one, other in zip(CASES, theirs, strict=True)]
+    other = Beside(Measured("theirs", "1" * 64, theirs, evaluate(theirs)), epochs=3, seconds=61.2)
+    table = beside(ours, other).splitlines()
+    assert table[0].split() == ["ours", "Rasa's", "default"]
+    assert [line.split()[0] for line in table[1:4]] == ["macro-F1", "macro-F1,", "macro-F1,"]
+    assert "3 epochs, 61 s" in table[-1]
+    report = markdown(["x.jsonl"], [ours], other)
+    assert "## Beside Rasa's default pipeline" in report
+    assert "| parse p50, ms | 1.0 | 1.0 |" in report
+
+
+def test_the_default_pipeline_is_the_one_that_rasa_init_uses() -> None:
+    pipeline = yaml.safe_load(default_pipeline(7))["pipeline"]
+    assert [one["name"] for one in pipeline] == [
+        "WhitespaceTokenizer", "RegexFeaturizer", "LexicalSyntacticFeaturizer", "CountVectorsFeaturizer",
+        "CountVectorsFeaturizer", "DIETClassifier", "EntitySynonymMapper", "ResponseSelector", "FallbackClassifier",
+    ]  # fmt: skip
+    assert [one["epochs"] for one in pipeline if "epochs" in one] == [7, 7]
+
+
+def test_the_baseline_is_measured_on_the_same_texts_and_printed(
+    run: Run, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def played(epochs: int) -> Iterator[Baseline]:
+        config = tmp_path / "config.yml"
+        config.write_text("pipeline: []\n", encoding="utf-8")
+        model = tmp_path / "baseline.tar.gz"
+        model.write_text("deny", encoding="utf-8")
+        yield Baseline(model, config, epochs, 12.0)
+
+    monkeypatch.setattr(evaluating, "trained_baseline", played)
+    done = run("evaluate", texts, "--out", tmp_path / "out", "--baseline", "--epochs", "5")
+    assert done.exit_code == 0, done.output
+    assert "Rasa's default pipeline was trained on the same data in this run: 5 epochs, 12 s." in done.output

@@ -5,11 +5,31 @@ A CLOCK's value is minutes since midnight; a question mark behind it says that t
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import time
 from functools import partial
 
 from carethread.questionnaires.readings.lexicon import Hit, Line, Sym, rule
+from carethread.questionnaires.readings.text import fold
+
+# Local hours meant by a part of the day, as clinics and patients use the words (half-open).
+PARTS: dict[str, tuple[time, time]] = {
+    "early_morning": (time(6), time(9, 30)),
+    "early": (time(6), time(10)),
+    "before_work": (time(6), time(9)),
+    "morning": (time(6), time(12)),
+    "late_morning": (time(9, 30), time(12)),
+    "noon": (time(11, 30), time(13, 30)),
+    "after_lunch": (time(13), time(17)),
+    "early_afternoon": (time(12), time(14, 30)),
+    "afternoon": (time(12), time(18)),
+    "late_afternoon": (time(15), time(18)),
+    "after_school": (time(15), time(18)),
+    "late": (time(15), time(21)),
+    "evening": (time(17), time(22)),
+    "after_work": (time(17), time(22)),
+}
 
 _HOUR = 60
 _NOON = 12 * _HOUR
@@ -27,6 +47,18 @@ def with_clocks(line: Line) -> Line:
     for pattern in _BARE:
         line = line.rewrite(pattern, partial(_bare, line))
     return line.rewrite(rule("CLOCK=t PART=p"), _in_part)
+
+
+def mornings(line: Line) -> Line:
+    """ "el lunes mañana", "esta mañana": behind a weekday or "this" the word is a part of the day."""
+    return line.rewrite(rule("WD|THIS DAY:1"), partial(_as_morning, line))
+
+
+def _as_morning(line: Line, hit: Hit) -> Sequence[Sym] | None:
+    before, day = line.syms[hit.first : hit.last]
+    if not fold(line.text[day.start : day.end]).text.startswith("man"):
+        return None
+    return before, replace(day, kind="PART", value="morning")
 
 
 def guess_half(minutes: int) -> int:
