@@ -342,7 +342,8 @@ async def test_what_a_nurse_must_see_today_is_told_and_the_talk_goes_on(desk: De
     assert (await desk.conversation()).owner == "assistant"
     assert [row.level for row in await desk.inbox()] == ["none", "urgent"]
     # The nurse hears of the next one too; the patient is not told the same again and again.
-    assert await desk.say("there is even more pus from the incision today and it is still red and warm") == ["utter_greet"]
+    again = "there is even more pus from the incision today and it is still red and warm"
+    assert await desk.say(again) == ["utter_greet"]
     assert len(await desk.escalations()) == 1
 
 
