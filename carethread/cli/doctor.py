@@ -15,7 +15,7 @@ from typing import Literal
 import aiohttp
 import click
 
-from carethread.bootstrap import content, programs, screens
+from carethread.bootstrap import content, programs, screens, triage
 from carethread.cli.chat import database_url
 from carethread.cli.demo import model_path
 from carethread.clinic import ConfigError, load_clinics
@@ -97,6 +97,7 @@ def _files(settings: Settings) -> list[Finding]:
             ("content", lambda: content(settings, clinics)),
             ("programs", lambda: programs(settings, clinics)),
             ("safety tables", lambda: screens(settings)),
+            ("triage tables", lambda: triage(settings, content(settings, clinics))),
         ]
     except ConfigError as error:
         findings.append(Finding("clinics", "wrong", str(error), "mend the file at that line"))

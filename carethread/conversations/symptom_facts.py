@@ -20,7 +20,7 @@ from carethread.questionnaires.readings import (
     read_yes_no,
 )
 from carethread.safety.triage import UNSURE, Fact, TriageTable, Value
-from carethread.safety.triage_words import age_said, fahrenheit, mentions, numbers_said, temperature_said
+from carethread.safety.triage_words import age_said, fahrenheit, mentions, numbers_said, opens_with_no, temperature_said
 
 # What words stand for on the scale of 0 to 10, where no number was given.
 _SCORES: Final = {"none": 0, "mild": 3, "moderate": 5, "severe": 8}
@@ -46,14 +46,14 @@ class Heard:
     wants: str | None = None  # "help" or "again": the question explained, or said once more
 
 
-def stated(text: str, language: str, now: datetime, table: TriageTable) -> dict[str, Value]:
-    """Facts that `text` states without being asked."""
+def stated(text: str, language: str, now: datetime, table: TriageTable, *, age_asked: bool = False) -> dict[str, Value]:
+    """Facts that `text` states without being asked. Where the age was asked for, "30 años" is no duration."""
     found: dict[str, Value] = dict(mentions(text, table).facts)
     found |= numbers_said(text, table)
     warm = temperature_said(text, table)
     if warm is not None:
         found["temperature"] = warm
-    aged = age_said(text, table)
+    aged = age_said(text, table, asked=age_asked)
     if aged is not None:
         found["age"], text = aged
     since = read_since(text, language, now)
@@ -113,7 +113,7 @@ def hear(
     fact = table.facts[asking] if asking else None
     instead = _instead(text, language, fact)
     body = instead or text
-    said = stated(body, language, now, table)
+    said = stated(body, language, now, table, age_asked=asking == "age")
     if instead is not None:
         value = answer(table.facts[before], body, language, now, table) if before and not said else None
         # A plain "sorry, no" takes no earlier yes back: that has to be named.
@@ -121,7 +121,9 @@ def hear(
             return Heard({before: value}, corrects=True)
         if said:
             return Heard(said, answered=asking in said, corrects=True)
-    # Without a correction a number or time only tells what nobody knew: "yes, since Monday" is about the fever.
+    # Without a correction a number only tells what nobody knew, and "yes, since Monday" tells of the fever alone.
+    if fact is not None and fact.kind in ("yes_no", "age"):
+        said.pop("duration", None)
     found = {
         name: v for name, v in said.items() if table.facts[name].kind == "yes_no" or known.get(name) in (None, UNSURE)
     }
@@ -175,10 +177,12 @@ def _yes_no(fact: Fact, text: str, language: str, table: TriageTable) -> Value |
         return said.facts[fact.id]
     reading = read_yes_no(said.left if said.facts else text, language)
     if reading is None or reading.how == "synonym":  # "ok" agrees, it does not state a fact
-        return None
+        return False if not said.facts and opens_with_no(text, table) else None
     if reading.sure:
         return reading.value
-    return (reading.confidence >= _LITTLE or UNSURE) if reading.value else None
+    if not reading.value:
+        return False if not said.facts and opens_with_no(text, table) else None
+    return reading.confidence >= _LITTLE or UNSURE
 
 
 def _temperature(text: str, language: str, table: TriageTable) -> float | None:

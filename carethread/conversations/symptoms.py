@@ -170,7 +170,7 @@ class SymptomForm(Form):
     async def submit(self, ctx: Context) -> str | None:
         ctx.set(
             "symptom_last",
-            {slot: ctx.get(slot) for slot in _LASTING} | {"at": ctx.now.isoformat()},
+            {slot: ctx.get(slot) for slot in _LASTING} | {"at": ctx.now.isoformat(), "patient": ctx.patient_id},
         )
         match ctx.get("symptom_next"):
             case "book":
@@ -231,7 +231,7 @@ def _somebody_else(about: About | None, age: float | None) -> bool:
 def _reopens(ctx: Context) -> bool:
     """Go on with the talk that has just ended, when the message takes something back."""
     last: Mapping[str, Any] | None = ctx.get("symptom_last")
-    if not last or read_correction(ctx.text, ctx.language) is None:
+    if not last or last["patient"] != ctx.patient_id or read_correction(ctx.text, ctx.language) is None:
         return False
     if ctx.now - datetime.fromisoformat(last["at"]) > _REOPENED:
         return False

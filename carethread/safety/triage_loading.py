@@ -43,7 +43,16 @@ def load_triage(folder: Path, questions: Collection[str] | None = None) -> Triag
     head = read_table(folder / FACTS).fields(
         "the facts",
         required=("facts", "negators", "breakers", "spelling", "about", "age_units"),
-        optional=("cannot", "no_puede", "age_before", "age_after", "temperature_marks"),
+        optional=(
+            "cannot",
+            "no_puede",
+            "age_before",
+            "age_after",
+            "age_third",
+            "age_mine",
+            "age_verbs",
+            "temperature_marks",
+        ),
     )
     spelling = {key: entry.text(key) for key, entry in head["spelling"].fields("spelling").values.items()}
     phrases: list[Phrase] = []
@@ -63,6 +72,9 @@ def load_triage(folder: Path, questions: Collection[str] | None = None) -> Triag
         age_units={key: tuple(entry.texts(key)) for key, entry in head["age_units"].fields("age_units").values.items()},
         age_before=frozenset(head.texts("age_before")),
         age_after=frozenset(head.texts("age_after")),
+        age_third=frozenset(head.texts("age_third")),
+        age_mine=frozenset(head.texts("age_mine")),
+        age_verbs=frozenset(head.texts("age_verbs")),
         temperature_marks=frozenset(head.texts("temperature_marks")),
     )
     table = TriageTable(facts, complaints, words)

@@ -16,6 +16,7 @@ from carethread.safety.text import fold
 from carethread.safety.triage import OTHER, TriageTable
 
 FUZZY_LETTERS: Final = 6  # words from this length may hold one slip
+FEW: Final = 4  # words of a short answer
 GAP: Final = 2  # words that a `*` stands for at most
 REACH: Final = 4  # words that a "no" reaches over
 NEAR: Final = 5  # words between a measure and its number
@@ -67,6 +68,9 @@ class Words:
     age_units: Mapping[str, tuple[str, ...]]
     age_before: frozenset[str]
     age_after: frozenset[str]
+    age_third: frozenset[str]
+    age_mine: frozenset[str]
+    age_verbs: frozenset[str]
     temperature_marks: frozenset[str]
 
 
@@ -139,21 +143,32 @@ def age_said(text: str, table: TriageTable, *, asked: bool = False) -> tuple[flo
     for place, token in enumerate(tokens):
         if not token.isdigit():
             continue
-        before = tokens[place - 1] if place else ""
-        after = tokens[place + 1 : place + 3]
+        after = tokens[place + 1 : place + 2]
         unit = units.get(after[0]) if after else None
-        ends = after[1] if len(after) > 1 else ""
-        marked = bool(words.age_after & set(after)) or (
-            # "tengo 3 dias con tos" is no age
-            before in words.age_before and unit is not None and ends not in _GOES_ON
-        )
-        if not asked and not marked:
+        if not asked and not _is_age(tokens, place, unit, words):
             continue
         years = float(token) * _YEARS[unit or "year"]
         if years <= OLDEST:
             left = tokens[:place] + tokens[place + (2 if unit else 1) :]
             return round(years, 3), " ".join(left)
     return None
+
+
+def _is_age(tokens: list[str], place: int, unit: str | None, words: Words) -> bool:
+    """Whether a number with its unit is how old somebody is, and not how long something has been going on."""
+    persons = {phrase[-1] for who in words.about for phrase in who.phrases}
+    before, after = tokens[:place], tokens[place + 1 : place + 3]
+    if words.age_after & set(after):
+        # "my 6 month old has", and not "my 3 week old incision"
+        follows = tokens[place + 3] if place + 3 < len(tokens) else STOP
+        somebody = bool(before) and before[-1] in words.age_mine and follows in words.age_verbs | {STOP, ","}
+        third = bool(persons & set(tokens)) or bool(words.age_third & set(before))
+        return unit in (None, "year") or somebody or third
+    if unit is None or not before or before[-1] not in words.age_before:
+        return False
+    if before[-1] == "de":  # "mi hijo de 3 meses", and not "tos de 3 meses"
+        return len(before) > 1 and before[-2] in persons
+    return not (len(after) > 1 and after[1] in _GOES_ON)  # "tengo 3 dias con tos"
 
 
 def temperature_said(text: str, table: TriageTable) -> float | None:
@@ -176,6 +191,14 @@ def fahrenheit(value: float, unit: str | None, table: TriageTable) -> float | No
     if celsius or (unit is None and value < COLDEST_F):
         value = value * 9 / 5 + 32
     return round(value, 1) if fact.low <= value <= fact.high else None
+
+
+def opens_with_no(text: str, table: TriageTable) -> bool:
+    """Whether a few words begin with a plain no: "no le cuesta", and not "no puedo"."""
+    words = table.words
+    assert isinstance(words, Words)
+    tokens = [token for token in normal(text, words.spelling) if token.isalnum()]
+    return 1 < len(tokens) <= FEW and tokens[0] == "no" and tokens[1] not in words.no_puede
 
 
 def complaints_of(text: str, table: TriageTable) -> tuple[str, ...]:

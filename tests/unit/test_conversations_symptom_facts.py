@@ -69,6 +69,10 @@ def test_what_a_message_states(language: str, said: str, facts: dict[str, Value]
         ("es", "fever", "no tengo fiebre", False),
         ("es", "fever", "no sé", UNSURE),
         ("es", "hard_breathing", "un poco", True),
+        ("es", "hard_breathing", "no le cuesta", False),
+        ("es", "hard_breathing", "no puedo ni hablar", None),
+        ("en", "hard_breathing", "I can breathe fine", False),
+        ("es", "pregnant", "estoy embarazada de 20 semanas", True),
         ("es", "age", "tiene 3 meses", 0.25),
         ("es", "temperature", "38 y medio", 101.3),
         ("es", "severity", "como un 7", 7),
@@ -90,6 +94,9 @@ def test_answers(language: str, asked: str, said: str, value: Value | None) -> N
         ("en", "fever", "102.4", {"temperature": 102.4}, True),
         ("en", "fever", "39 C", {"temperature": 102.2}, True),
         ("en", "hard_breathing", "no fever", {"fever": False}, False),
+        # an age is no duration
+        ("es", "age", "30 años", {"age": 30.0}, True),
+        ("en", "age", "6 months", {"age": 0.5}, True),
         # something is taken back, and the question still waits
         ("en", "hard_breathing", "no wait, I do have a fever", {"fever": True}, False),
         ("en", "hard_breathing", "actually it's an 8", {"severity": 8}, False),
@@ -109,7 +116,7 @@ def test_answers(language: str, asked: str, said: str, value: Value | None) -> N
     ],
 )  # fmt: skip
 def test_what_is_heard(language: str, asking: str | None, said: str, facts: dict[str, Value], answered: bool) -> None:
-    heard = hear(said, language, NOW, TABLE, known=KNOWN, asking=asking, before="fever")
+    heard = hear(said, language, NOW, TABLE, known=KNOWN if asking != "age" else {}, asking=asking, before="fever")
     assert (dict(heard.facts), heard.answered) == (facts, answered)
 
 

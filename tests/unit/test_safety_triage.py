@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carethread.safety.triage import (
@@ -112,6 +112,7 @@ def test_every_walk_ends_after_few_questions(complaint: Complaint) -> None:
         assert end.source
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_yes_to_a_danger_is_never_less_urgent(data: st.DataObject) -> None:
     """For one to three complaints, whatever else is known: turning a no, or nothing, into a yes lowers no level."""
@@ -128,6 +129,7 @@ def test_a_yes_to_a_danger_is_never_less_urgent(data: st.DataObject) -> None:
     assert urgency(after.level) <= urgency(before.level)
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_more_pain_is_never_less_urgent(data: st.DataObject) -> None:
     complaint = data.draw(st.sampled_from(COMPLAINTS))
@@ -138,6 +140,7 @@ def test_more_pain_is_never_less_urgent(data: st.DataObject) -> None:
     assert urgency(worse.level) <= urgency(milder.level)
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_two_complaints_are_at_least_as_urgent_as_each(data: st.DataObject) -> None:
     one, two = data.draw(st.lists(st.sampled_from(COMPLAINTS), min_size=2, max_size=2, unique_by=lambda c: c.id))

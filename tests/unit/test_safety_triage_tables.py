@@ -232,6 +232,13 @@ def test_who_a_message_is_about(text: str, who: str | None, child: bool | None) 
         ("she is 45 years old", 45),
         ("I have had it for 3 years", None),
         ("tengo 3 días con tos", None),
+        ("estoy embarazada de 20 semanas", None),
+        ("tos de 3 semanas", None),
+        ("mi hija tiene tos de 2 semanas", None),
+        ("a 3 week old rash", None),
+        ("my 3 week old incision is red", None),
+        ("she is 3 weeks old", 0.057),
+        ("my baby is 3 weeks old", 0.057),
         ("2 weeks", None),
     ],
 )
