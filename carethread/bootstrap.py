@@ -24,7 +24,8 @@ from carethread.messaging.updates import Updates
 from carethread.programs.library import Programs, load_programs
 from carethread.safety.guard import load_guard
 from carethread.safety.reading import Reading, load_reading
-from carethread.safety.triage import load_triage
+from carethread.safety.triage import TriageTable
+from carethread.safety.triage_loading import load_triage
 from carethread.storage.database import Database
 from carethread.sweeper import Sweeper
 
@@ -82,19 +83,25 @@ def ehrs(settings: Settings, clinics: Clinics) -> dict[str, Ehr]:
     }
 
 
+def triage(settings: Settings, texts: ContentStore) -> TriageTable:
+    """The triage tables, whose questions must all be written."""
+    return load_triage(settings.content_dir / "safety" / "triage", {message.key for message in texts.current})
+
+
 def programs(settings: Settings, clinics: Clinics) -> Programs:
     return load_programs(settings.programs_dir, clinics, reading(settings))
 
 
 def conversations(parts: Core) -> ConversationParts:
     """What the custom actions work with."""
+    texts = content(parts.settings, parts.clinics)
     return ConversationParts(
         database=parts.database,
         clinics=parts.clinics,
         ehrs=ehrs(parts.settings, parts.clinics),
         programs=programs(parts.settings, parts.clinics),
-        triage=load_triage(parts.settings.content_dir / "safety" / "triage.yml"),
-        content=content(parts.settings, parts.clinics),
+        triage=triage(parts.settings, texts),
+        content=texts,
         clock=utc_now,
     )
 

@@ -7,21 +7,20 @@ from pathlib import Path
 
 import click
 
-from carethread.bootstrap import content, programs, reading, screens
+from carethread.bootstrap import content, programs, reading, screens, triage
 from carethread.channels.twilio import check_accounts
 from carethread.channels.web.texts import load_texts
 from carethread.clinic import load_clinics
 from carethread.config import PROJECT, Settings
-from carethread.safety.triage import load_triage
 
 
 def check_files(settings: Settings) -> None:
     """Read every configuration, content and program file; raises `ConfigError` with file, line and mend."""
     clinics = load_clinics(settings.clinics_dir)
-    content(settings, clinics)
+    texts = content(settings, clinics)
     programs(settings, clinics)
     screens(settings)
-    load_triage(settings.content_dir / "safety" / "triage.yml")
+    triage(settings, texts)
     load_texts(settings.content_dir / "widget.yml", reading(settings))
     check_accounts(clinics, settings)
     if not (PROJECT / "models" / "carethread.tar.gz").exists():

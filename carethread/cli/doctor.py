@@ -15,7 +15,7 @@ from typing import Literal
 import aiohttp
 import click
 
-from carethread.bootstrap import content, programs, reading, screens
+from carethread.bootstrap import content, programs, reading, screens, triage
 from carethread.channels.web.texts import load_texts
 from carethread.cli.chat import database_url
 from carethread.cli.demo import model_path
@@ -99,6 +99,7 @@ def _files(settings: Settings) -> list[Finding]:
             ("web chat's texts", lambda: load_texts(settings.content_dir / "widget.yml", reading(settings))),
             ("programs", lambda: programs(settings, clinics)),
             ("safety tables", lambda: screens(settings)),
+            ("triage tables", lambda: triage(settings, content(settings, clinics))),
         ]
     except ConfigError as error:
         findings.append(Finding("clinics", "wrong", str(error), "mend the file at that line"))

@@ -16,6 +16,8 @@ from carethread.safety.examples import Example, digest, example_texts
 from carethread.safety.levels import Level
 from carethread.safety.review import Change, changes, table_texts
 from carethread.safety.screening import Screener, load_screener
+from carethread.safety.tables import TableError
+from carethread.safety.triage_loading import load_triage
 
 if TYPE_CHECKING:
     from carethread.safety.alarm_training import Learned
@@ -91,6 +93,12 @@ def _sound(published: Path, draft: Path | None, accept: bool = False) -> bool:
     for problem in broken:
         click.echo(problem)
     click.echo(f"{len(after.rules.tables.rules)} rules, {len(broken)} of their examples broken.")
+    try:
+        complaints = load_triage((draft or published) / "triage").complaints
+    except TableError as error:
+        click.echo(str(error))
+        return False
+    click.echo(f"{len(complaints)} complaints in triage.")
     if draft is None:
         return not broken
     found = list(changes(load_screener(published), after, _known(published, draft, after)))

@@ -28,6 +28,7 @@ VIEWS: Final[tuple[View, ...]] = ("team", "mine", "all", "resolved")
 
 _MOST: Final = 500  # rows on a page
 _SHOWN: Final = ("name", "summary", "why", "span", HISTORY)  # details that have a place of their own on the page
+_LISTED: Final = ("answers",)  # details that hold a row for each thing that was asked
 _CODE: Final = re.compile(r"(?!utter_)[a-z]+(_[a-z]+)+")
 # WhatsApp delivers free text only this long after the patient's last message.
 _WHATSAPP_WINDOW: Final = timedelta(hours=24)
@@ -355,7 +356,13 @@ def _summary(details: Mapping[str, Any]) -> str | None:
 
 
 def _facts(details: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, _plain(value)) for name, value in details.items() if name not in _SHOWN and value)
+    rows: list[tuple[str, str]] = []
+    for name, value in details.items():
+        if name in _LISTED and isinstance(value, Mapping):
+            rows += [(str(asked), _plain(said)) for asked, said in value.items()]
+        elif name not in _SHOWN and value:
+            rows.append((name, _plain(value)))
+    return tuple(rows)
 
 
 def _plain(value: Any) -> str:

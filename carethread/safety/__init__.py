@@ -3,6 +3,6 @@
 screening   red flags and crisis language in one message, with context, typos and two languages
 language    which language the patient writes in
 keywords    STOP, START, HELP
-triage      what to do about a complaint that is no red flag
+triage      what to ask next about a complaint that is no red flag, and where it belongs
 guard       what must not leave
 """

@@ -1,23 +1,16 @@
-"""What to do about a complaint that is no red flag: a first disposition by table, with its reason for staff.
+"""What to do about a complaint that is no red flag: the next question that matters, or a disposition and why.
 
-The table is `content/safety/triage.yml`: complaint words in each language, then rules of which the first that
-fits decides. This never tells a patient what they have.
+The tables are `content/safety/triage/`: facts, and one file of rules for each complaint. Rules are three-valued: true,
+false, or unknown until a question is asked. This never tells a patient what they have.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Final, Literal
-
-from rapidfuzz.distance import OSA
-
-from carethread.safety.tables import LANGUAGES, Entry, Fields, TableError, read_table
-from carethread.safety.text import fold
 
 DispositionLevel = Literal["emergency_now", "today", "within_3_days", "routine", "self_care"]
 DISPOSITIONS: Final[tuple[DispositionLevel, ...]] = (
@@ -27,208 +20,219 @@ DISPOSITIONS: Final[tuple[DispositionLevel, ...]] = (
     "routine",
     "self_care",
 )
-OTHER: Final = "other"  # the complaint that is in no list
-ANY: Final = "any"
-FUZZY_LETTERS: Final = 6  # words from this length may hold one slip
+OTHER: Final = "other"  # the complaint that is in no other file
+UNSURE: Final = "unsure"  # the value of a fact that was asked and that the patient does not know
+MAX_QUESTIONS: Final = 8  # asked in one conversation; what is still unknown then counts as `unsure` says
 
-_WORD = re.compile(r"[a-z0-9]+")
-_RANGE = re.compile(r"(\d+(?:\.\d+)?[hdw]?)-(\d+(?:\.\d+)?[hdw]?)?")
-_HOURS = {"h": 1, "d": 24, "w": 168}
+Kind = Literal["yes_no", "severity", "duration", "temperature", "age", "number", "choice"]
+KINDS: Final[tuple[Kind, ...]] = ("yes_no", "severity", "duration", "temperature", "age", "number", "choice")
+Unsure = Literal["yes", "no", "unknown"]
+# A fact's value: yes or no, a number (hours, years, °F, …), a choice, or UNSURE.
+Value = bool | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """From `low` on, up to `high`; an open range ends just below `high`."""
+
+    low: float
+    high: float = math.inf
+    open: bool = False
+
+    def holds(self, value: float) -> bool:
+        return self.low <= value and (value < self.high if self.open else value <= self.high)
+
+    def covers(self, other: Range) -> bool:
+        """Whether everything in `other` is in this one."""
+        return self.low <= other.low and (
+            other.high < self.high or (other.high == self.high and (not self.open or other.open))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a rule wants of one fact: True for a yes, a range, or one of some choices.
+
+    Without `asks` it only holds if the fact is known by itself: nobody is asked for it here.
+    """
+
+    fact: str
+    wanted: Literal[True] | Range | frozenset[str]
+    asks: bool = True
+
+    def holds(self, value: Value) -> bool:
+        if isinstance(self.wanted, Range):
+            return isinstance(value, int | float) and not isinstance(value, bool) and self.wanted.holds(value)
+        if isinstance(self.wanted, frozenset):
+            return value in self.wanted
+        return value is True
+
+    def covers(self, other: Condition) -> bool:
+        """Whether this holds whenever `other` does."""
+        if self.fact != other.fact or (other.asks and not self.asks):
+            return False
+        if isinstance(self.wanted, Range) and isinstance(other.wanted, Range):
+            return self.wanted.covers(other.wanted)
+        if isinstance(self.wanted, frozenset) and isinstance(other.wanted, frozenset):
+            return other.wanted <= self.wanted
+        return self.wanted is other.wanted is True
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that may be known. `question` is its content key, None when nobody is asked."""
+
+    id: str
+    kind: Kind
+    name: str  # for staff
+    question: str | None = None
+    unsure: Unsure = "unknown"
+    chart: tuple[str, ...] = ()
+    derived: tuple[Condition, ...] = ()
+    only: tuple[Condition, ...] = ()
+    choices: tuple[str, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row. Without conditions it always fits. `tells` is "crisis" where the patient needs a crisis line at once."""
+
+    id: str
+    complaint: str
+    when: tuple[Condition, ...]
+    level: DispositionLevel
+    reason: str
+    source: str
+    unknown_fits: bool = False
+    tells: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One file: what it is called by staff, in each language, and its rules, most urgent first."""
+
+    id: str
+    names: Mapping[str, str]
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the patient for this fact; its answer can still change the disposition."""
+
+    fact: str
 
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """Where a complaint goes. `reason` and `source` are for staff, never for the patient."""
+    """Where it goes. `reason`, `source` and `because` (the facts that decided) are for staff, never for the patient."""
 
     level: DispositionLevel
     rule: str
     reason: str
     source: str
     complaint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Both ends belong to it."""
-
-    low: float
-    high: float
-
-    def holds(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-
-@dataclass(frozen=True, slots=True)
-class TriageRule:
-    """One row. A condition that is None always fits."""
-
-    id: str
-    complaints: frozenset[str] | None
-    severity: Range | None
-    hours: Range | None
-    age: Range | None
-    pregnant: bool | None
-    says: frozenset[tuple[str, ...]]
-    unknown_fits: bool
-    level: DispositionLevel
-    reason: str
-    source: str
+    because: tuple[str, ...] = ()
+    tells: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TriageTable:
-    """Complaint words (in the order of the table) and rules."""
+    """Everything in the folder, checked."""
 
-    complaints: Mapping[str, tuple[tuple[str, ...], ...]]
-    rules: tuple[TriageRule, ...]
+    facts: Mapping[str, Fact]
+    complaints: Mapping[str, Complaint]
+    words: object = field(repr=False, default=None)  # read by `triage_words`
 
 
-def dispose(
-    complaint_text: str,
-    severity: int | None,
-    duration: timedelta | None,
-    age_years: float | None,
-    pregnant: bool | None,
-    table: TriageTable,
-) -> Disposition:
-    """Return the disposition of a complaint. A text that names several goes by the most urgent rule of any.
+def next_step(
+    complaints: Sequence[str], facts: Mapping[str, Value], table: TriageTable, room: int = MAX_QUESTIONS
+) -> Ask | Disposition:
+    """Return what to ask next, or the disposition, for all `complaints` together (none: `other`).
 
-    `severity` is 0-10, `age_years` may be a fraction for babies; what is unknown is None. Screen the text for
-    red flags first: this table does not repeat them.
+    Level by level, most urgent first: the first rule that is true decides, else a question that could still make one of
+    this level true is asked. `room` is how many questions may still be asked. Running it again with a changed fact is
+    all there is to a correction: facts that no rule reads any more do not count. Screen for red flags first.
     """
-    words = tuple(_WORD.findall(fold(complaint_text)[0].replace("'", "")))
-    complaints = _complaints(words, table)
-    hours = None if duration is None else duration.total_seconds() / 3600
-    for rule in table.rules:
-        about = [name for name in complaints if rule.complaints is None or name in rule.complaints]
-        if not about:
-            continue
-        if rule.says and not any(_said(phrase, words) for phrase in rule.says):
-            continue
-        if rule.pregnant is not None and rule.pregnant != bool(pregnant):
-            continue
-        measured = ((rule.severity, severity), (rule.hours, hours), (rule.age, age_years))
-        if all(_fits(wanted, value, rule.unknown_fits) for wanted, value in measured):
-            return Disposition(rule.level, rule.id, rule.reason, rule.source, about[0])
-    raise AssertionError("load_triage makes sure that the last rule fits everything")
+    for _level, rules in groupby(ordered(complaints, table), key=lambda rule: rule.level):
+        ask: Ask | None = None
+        for rule in rules:
+            found = verdict(rule, facts, table, may_ask=room > 0)
+            if isinstance(found, Ask):
+                ask = ask or found
+            elif found:
+                because = tuple(condition.fact for condition in rule.when)
+                name = f"{rule.complaint}:{rule.id}"
+                return Disposition(rule.level, name, rule.reason, rule.source, rule.complaint, because, rule.tells)
+        if ask is not None:
+            return ask
+    raise AssertionError("load_triage makes sure that the last rule of each complaint fits everything")
 
 
-def complaint_of(complaint_text: str, table: TriageTable) -> str:
-    """Return the first complaint group of a text, or `other`."""
-    return _complaints(tuple(_WORD.findall(fold(complaint_text)[0].replace("'", ""))), table)[0]
+def ordered(complaints: Sequence[str], table: TriageTable) -> Iterator[Rule]:
+    """The rules of all complaints, most urgent first; of equals the complaint named first."""
+    known = [name for name in dict.fromkeys(complaints) if name in table.complaints] or [OTHER]
+    for level in DISPOSITIONS:
+        for name in known:
+            yield from (rule for rule in table.complaints[name].rules if rule.level == level)
 
 
-def load_triage(path: Path) -> TriageTable:
-    """Load the triage table; raise `TableError` with file, line and mend for a bad one."""
-    file = read_table(path).fields("the triage table", required=("levels", "complaints", "rules"))
-    if tuple(file["levels"].texts("levels")) != DISPOSITIONS:
-        raise file["levels"].fail(f"levels must be {', '.join(DISPOSITIONS)}, most urgent first")
-    complaints: dict[str, tuple[tuple[str, ...], ...]] = {}
-    for entry in file.items("complaints"):
-        fields = entry.fields("a complaint", required=("id", *LANGUAGES))
-        phrases = [_phrase(item) for code in LANGUAGES for item in fields[code].items(code)]
-        complaints[fields["id"].text("id")] = tuple(dict.fromkeys(phrases))
-    rules = tuple(_rule(entry, complaints) for entry in file.items("rules"))
-    ids = [rule.id for rule in rules]
-    for entry, name in zip(file.items("rules"), ids, strict=True):
-        if ids.count(name) > 1:
-            raise entry.fail(f"rule '{name}' stands twice; rename one")
-    last = rules[-1] if rules else None
-    if last is None or last.complaints or last.severity or last.hours or last.age or last.pregnant or last.says:
-        raise TableError(f"{path}:{file['rules'].line}: the last rule must fit everything; add one with only a level")
-    return TriageTable(complaints, rules)
+def verdict(rule: Rule, facts: Mapping[str, Value], table: TriageTable, *, may_ask: bool) -> bool | Ask:
+    """Whether a rule fits, or what to ask for to know. One condition that fails decides before anything is asked."""
+    ask: Ask | None = None
+    for condition in rule.when:
+        found = value_of(condition.fact, facts, table, may_ask=may_ask and condition.asks)
+        if (
+            not condition.asks
+            and facts.get(condition.fact) in (None, UNSURE)
+            and not _follows(condition.fact, facts, table)
+        ):
+            found = None
+        if isinstance(found, Ask):
+            ask = ask or found
+        elif not (rule.unknown_fits if found is None else condition.holds(found)):
+            return False
+    return ask or True
 
 
-def _rule(entry: Entry, complaints: Mapping[str, object]) -> TriageRule:
-    fields = entry.fields(
-        "a rule",
-        required=("id", "complaint", "level", "reason", "source"),
-        optional=("severity", "duration", "age", "pregnant", "says", "unknown"),
-    )
-    level = fields["level"].text("level")
-    if level not in DISPOSITIONS:
-        raise fields["level"].fail(f"level '{level}' is not known (levels: {', '.join(DISPOSITIONS)})")
-    pregnant = fields.get("pregnant")
-    unknown = fields.get("unknown")
-    if unknown is not None and unknown.text("unknown") != "fits":
-        raise unknown.fail("unknown can only be 'fits'; remove the line otherwise")
-    return TriageRule(
-        id=fields["id"].text("id"),
-        complaints=_groups(fields["complaint"], complaints),
-        severity=_range(fields, "severity"),
-        hours=_range(fields, "duration"),
-        age=_range(fields, "age"),
-        pregnant=None if pregnant is None else pregnant.text("pregnant") == "true",
-        says=frozenset(_phrase(item) for item in fields.items("says")),
-        unknown_fits=unknown is not None,
-        level=level,
-        reason=fields["reason"].text("reason"),
-        source=fields["source"].text("source"),
-    )
+def _follows(name: str, facts: Mapping[str, Value], table: TriageTable) -> bool:
+    """Whether a fact that nobody said follows from another one."""
+    return any(facts.get(c.fact) not in (None, UNSURE) for c in table.facts[name].derived)
 
 
-def _groups(entry: Entry, complaints: Mapping[str, object]) -> frozenset[str] | None:
-    if entry.value == ANY:
-        return None
-    names = entry.texts("complaint")
-    for name in names:
-        if name not in complaints:
-            raise entry.fail(f"complaint '{name}' is not in the list above ({', '.join(complaints)})")
-    return frozenset(names)
+def value_of(name: str, facts: Mapping[str, Value], table: TriageTable, *, may_ask: bool) -> Value | Ask | None:
+    """What a fact is: said, known from another fact, a no for whom it is not asked, to be asked, or unknown (None)."""
+    fact = table.facts[name]
+    said = facts.get(name)
+    waits: Ask | None = None
+    for condition in fact.only:
+        whose = value_of(condition.fact, facts, table, may_ask=may_ask and said is None)
+        if isinstance(whose, Ask):
+            waits = waits or whose
+        elif whose is not None and not condition.holds(whose):
+            return False
+    if said is not None and said != UNSURE:
+        return said
+    for condition in fact.derived:
+        other = facts.get(condition.fact)
+        if other is not None and other != UNSURE:
+            return condition.holds(other)
+    if said is None and fact.question is not None and may_ask:
+        return waits or Ask(name)
+    if said == UNSURE or fact.question is not None:
+        return None if fact.kind != "yes_no" or fact.unsure == "unknown" else fact.unsure == "yes"
+    return None
 
 
-def _range(fields: Fields, key: str) -> Range | None:
-    entry = fields.get(key)
-    if entry is None:
-        return None
-    text = entry.text(key)
-    found = _RANGE.fullmatch(text)
-    if not found:
-        raise entry.fail(f"{key} is {text!r}, not a range; write for example 3-5, 12h-3d or 2w-")
-    low, high = found.groups()
-    return Range(_amount(low), math.inf if high is None else _amount(high))
-
-
-def _amount(text: str) -> float:
-    return float(text[:-1]) * _HOURS[text[-1]] if text[-1] in _HOURS else float(text)
-
-
-def _phrase(entry: Entry) -> tuple[str, ...]:
-    words = tuple(_WORD.findall(fold(entry.text("a word"))[0].replace("'", "")))
-    if not words:
-        raise entry.fail("this entry holds no word; write one or remove it")
-    return words
-
-
-def _fits(wanted: Range | None, value: float | None, unknown_fits: bool) -> bool:
-    if wanted is None:
-        return True
-    return unknown_fits if value is None else wanted.holds(value)
-
-
-def _complaints(words: tuple[str, ...], table: TriageTable) -> list[str]:
-    """Return every complaint with a phrase in the text, in the table's order; slips count when none is exact."""
-    for alike in (_same, _nearly):
-        named = [
-            name for name, phrases in table.complaints.items() if any(_said(phrase, words, alike) for phrase in phrases)
-        ]
-        if named:
-            return named
-    return [OTHER]
-
-
-def _same(written: str, wanted: str) -> bool:
-    return written == wanted
-
-
-def _nearly(written: str, wanted: str) -> bool:
-    long = len(wanted) >= FUZZY_LETTERS and len(written) >= FUZZY_LETTERS - 1
-    return written == wanted or (long and OSA.distance(written, wanted, score_cutoff=1) <= 1)
-
-
-def _said(phrase: tuple[str, ...], words: tuple[str, ...], alike: Callable[[str, str], bool] = _same) -> bool:
-    size = len(phrase)
-    return any(
-        all(alike(written, wanted) for written, wanted in zip(words[at : at + size], phrase, strict=True))
-        for at in range(len(words) - size + 1)
-    )
+def askable(complaint: Complaint, table: TriageTable) -> frozenset[str]:
+    """Every fact that a conversation about this complaint alone may ask for."""
+    found: set[str] = set()
+    left = [condition.fact for rule in complaint.rules for condition in rule.when if condition.asks]
+    while left:
+        fact = table.facts[left.pop()]
+        if fact.question is not None and fact.id not in found:
+            found.add(fact.id)
+            left += [condition.fact for condition in fact.only]
+    return frozenset(found)

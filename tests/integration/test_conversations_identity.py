@@ -220,9 +220,9 @@ async def test_a_lock_leaves_the_way_to_a_human_and_to_help_with_symptoms(scene:
     wrong = "00000" if on_web else "1/1/1931"
     lock = [*miss, (wrong, again), *miss, (wrong, again), *miss, (wrong, "identity_locked")]
     await scene.play(
-        en=[("my appointments", "<who>"), *lock, ("I have a sore throat", "ask_symptom_since"),
+        en=[("my appointments", "<who>"), *lock, ("I have a sore throat", "triage_drooling"),
             ("let me talk to a person", "human_coming")],
-        es=[("mis citas", "<who>"), *lock, ("me duele la garganta", "ask_symptom_since"),
+        es=[("mis citas", "<who>"), *lock, ("me duele la garganta", "triage_drooling"),
             ("quiero hablar con una persona", "human_coming")],
     )  # fmt: skip
     assert {row.reason for row in await scene.escalations()} == {"identity", "human_request"}

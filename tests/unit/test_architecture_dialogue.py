@@ -17,6 +17,7 @@ from carethread.config import PROJECT
 from carethread.conversations.handoff import EXITS, INTENTS
 from carethread.conversations.wishes import ASIDES, BOUNDARIES, TASKS
 from carethread.dialogue.content import Content, load_content
+from carethread.safety.triage_loading import load_triage
 
 LANGUAGES = ("en", "es")
 ROOTS = ("carethread", "actions")
@@ -96,6 +97,9 @@ def keys_in_code() -> dict[str, str]:
     }
 
 
+QUESTIONS = {
+    fact.question for fact in load_triage(PROJECT / "content/safety/triage").facts.values() if fact.question is not None
+}
 # Keys that are put together: file → the f-string → every key it can become.
 COMPOSED: dict[tuple[str, str], set[str]] = {
     ("carethread/conversations/handoff.py", "utter_{ctx.intent}"): {
@@ -131,6 +135,8 @@ def keys_used() -> set[str]:
     listed = {kind.strip("[]") for message in content() for kind in message.parameters.values() if kind.startswith("[")}
     return (
         set(keys_in_code())
+        | QUESTIONS
+        | {f"{question}_help" for question in QUESTIONS}  # said where it exists: not every question needs it
         | set().union(*COMPOSED.values())
         | {action for action in {*domain()["actions"], *steps("action")} if action.startswith("utter_")}
         | listed

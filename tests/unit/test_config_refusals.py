@@ -22,7 +22,7 @@ from carethread.clinic import ConfigError, load_clinics
 from carethread.config import DEMO_SECRET, PROJECT, Settings, SettingsError
 from carethread.safety.keywords import load_keywords
 from carethread.safety.language import load_language_table
-from carethread.safety.triage import load_triage
+from carethread.safety.triage_loading import load_triage
 
 FOLDERS = ("clinics", "content", "programs")
 
@@ -46,7 +46,8 @@ PROGRAM = "programs/post_discharge/program.yml"
 QUESTIONS = "programs/post_discharge/questionnaire.json"
 KEYWORDS = "content/safety/keywords.yml"
 WIDGET = "content/widget.yml"
-TRIAGE = "content/safety/triage.yml"
+TRIAGE = "content/safety/triage/cough.yml"
+FACTS = "content/safety/triage/facts.yml"
 RULES = "content/safety/emergencies/bleeding.yml"
 
 CASES = [
@@ -365,10 +366,13 @@ CASES = [
         "level 'soonish' is not known",
         at="soonish",
     ),
-    Broken("a range that is none", TRIAGE, "severity: 6-10", "severity: bad", "not a range", at="severity: bad"),
-    Broken("a rule twice", TRIAGE, "id: breathing-severe", "id: chest-or-breath-any", "stands twice"),
-    Broken("a complaint nobody listed", TRIAGE, "complaint: [chest]", "complaint: [chst]", "is not in the list above"),
+    Broken("a range that is none", TRIAGE, "duration: 3w-", "duration: bad", "not a range", at="duration: bad"),
+    Broken("a rule twice", TRIAGE, "id: breathless", "id: blue", "stands twice"),
+    Broken(
+        "a fact nobody listed", TRIAGE, "cough_blood: yes", "cough_blod: yes", "fact 'cough_blod' is not in facts.yml"
+    ),
     Broken("no rules", TRIAGE, "\nrules:\n", "\nrulez:\n", "lacks 'rules'"),
+    Broken("a kind nobody knows", FACTS, "kind: severity", "kind: pain", "kind 'pain' is not known"),
     Broken("no rules at all", "content/safety/context.yml", "", "", "the table is empty"),
 ]
 
@@ -399,14 +403,15 @@ def settings(project: Path) -> Settings:
 TABLES: dict[str, Callable[[Path], object]] = {
     "keywords.yml": load_keywords,
     "language.yml": load_language_table,
-    "triage.yml": load_triage,
 }
 
 
 def check(project: Path, file: str) -> None:
     """What `carethread up` reads of the folder that `file` is in. All of it at once takes longer."""
     made = settings(project)
-    if Path(file).name in TABLES:
+    if file.startswith("content/safety/triage/"):
+        load_triage((project / file).parent)
+    elif Path(file).name in TABLES:
         TABLES[Path(file).name](project / file)
     elif file.startswith("content/safety"):
         screens(made)
@@ -424,7 +429,7 @@ def test_the_files_as_they_are_start(project: Path) -> None:
 
 
 @pytest.mark.slow  # reads every file of the project, each time
-@pytest.mark.parametrize("file", [CLINIC, MESSAGES, PROGRAM, KEYWORDS, WIDGET, "content/safety/triage.yml"])
+@pytest.mark.parametrize("file", [CLINIC, MESSAGES, PROGRAM, KEYWORDS, WIDGET, TRIAGE])
 def test_starting_reads_every_kind_of_file(project: Path, file: str) -> None:
     (project / file).write_text("{", encoding="utf-8")
     with pytest.raises((ConfigError, ValueError), match=re.escape(str(project / file))):
@@ -462,7 +467,8 @@ MISSING = [
     (KEYWORDS, "the table is missing"),
     ("content/safety/language.yml", "the table is missing"),
     ("content/safety/context.yml", "the table is missing"),
-    ("content/safety/triage.yml", "the table is missing"),
+    (FACTS, "the table is missing"),
+    ("content/safety/triage/other.yml", "the table is missing"),
     (WIDGET, "cannot be read"),
 ]
 

@@ -165,6 +165,7 @@ def test_a_login_leads_into_its_own_clinic(wanted: str, goes: str) -> None:
         ({"why": "a loss", "name": "Ines", "span": [0, 2], "history": []}, "A loss", ()),
         ({"about": "medication_refill"}, None, (("about", "medication refill"),)),
         ({"undelivered": "utter_booked"}, None, (("undelivered", "utter_booked"),)),
+        ({"answers": {"Fever": "yes (“since last night”)"}}, None, (("Fever", "yes (“since last night”)"),)),
         ({"vitals": {"pulse": 90, "bp": [140, 90]}, "none": None}, None, (("vitals", "pulse: 90; bp: 140, 90"),)),
     ],
 )

@@ -20,6 +20,8 @@ from carethread.config import PROJECT, Settings
 from carethread.dialogue.content import load_content
 from carethread.programs.library import load_program
 from carethread.safety.screening import load_rules
+from carethread.safety.triage import Ask, Disposition, next_step
+from carethread.safety.triage_loading import load_triage
 
 README = PROJECT / "README.md"
 DOCUMENTS = sorted([README, PROJECT / "CONTRIBUTING.md", *(PROJECT / "docs").glob("*.md")])
@@ -303,3 +305,17 @@ def test_the_rule_example_keeps_its_word(tmp_path: Path) -> None:
     assert "example-drowning" in {match.rule for match in alarming.matches}
     assert "example-drowning" in {match.rule for match in rules.screen("mi hijo casi se ahoga en la piscina").matches}
     assert rules.screen("I almost drowned in work this week").level == "none"
+
+
+def test_the_example_of_a_complaint_works(tmp_path: Path) -> None:
+    folder = tmp_path / "triage"
+    shutil.copytree(PROJECT / "content" / "safety" / "triage", folder)
+    (folder / "hiccups.yml").write_text(example("triage.md", "triage"), encoding="utf-8")
+    triage = load_triage(folder)
+    operated = {"recent_surgery": True, "weak_one_side": False, "vomiting": True}
+    found = {
+        level: next_step(["hiccups"], facts, triage)
+        for level, facts in {"today": operated, "self_care": {"weak_one_side": False, "duration": 2.0}}.items()
+    }
+    assert all(isinstance(end, Disposition) and end.level == level for level, end in found.items())
+    assert next_step(["hiccups"], {}, triage) == Ask("weak_one_side")
