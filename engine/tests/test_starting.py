@@ -198,7 +198,7 @@ def test_the_likeliest_intents_are_told_when_asked_for(model: Path) -> None:
     assert confidences == sorted(confidences, reverse=True)
     assert len(confidences) > 1
     assert silent["ranking"] == [
-        {"name": "nlu_fallback", "confidence": 0.3},
+        {"name": "nlu_fallback", "confidence": 0.39},
         {"name": "out_of_scope", "confidence": 0.0},
     ]
     assert (process.returncode, errors) == (0, "")
