@@ -123,7 +123,7 @@ def calibrate(
     """Each third of the examples judged by a model of the other two. No random numbers.
 
     Examples that are alike stand together in data/, so a third is a whole stretch of each intent's: what it holds was
-    not learned in other words. These models take half the steps; the place of a threshold needs no more.
+    not learned in other words. These models take a third of the steps; the place of a threshold needs no more.
     """
     if np.bincount(targets).min() < FOLDS:
         return Calibration(1.0, 0.0)  # too few examples to set any aside
@@ -131,7 +131,7 @@ def calibrate(
     scores = np.zeros((len(targets), len(names)), dtype=np.float32)
     for number in range(FOLDS):
         kept, judged = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        weights = fit_softmax(dense[kept], sparse[kept], targets[kept], penalty, max(1, max_iter // 2))
+        weights = fit_softmax(dense[kept], sparse[kept], targets[kept], penalty, max(1, max_iter // 3))
         split = dense.shape[1]
         scores[judged] = dense[judged] @ weights[:split] + sparse[judged] @ weights[split:-1] + weights[-1]
     scale = fit_scale(scores, targets)

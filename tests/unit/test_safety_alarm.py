@@ -95,7 +95,7 @@ def test_no_example_is_an_alarm_and_none() -> None:
 @pytest.mark.slow  # hears ten thousand messages
 def test_it_does_not_alarm_at_its_look_alikes(screener: Screener) -> None:
     quiet = [example.text for example in example_texts(SAFETY) if example.level == "none"]
-    alarmed = [text for text in quiet if screener.alarm.hear(text).level != "none"]
+    alarmed = [text for text in quiet if screener.alarm.hear(text).level in ("emergency", "crisis")]
     assert len(alarmed) <= 0.01 * len(quiet), alarmed
 
 
