@@ -9,7 +9,7 @@ import sys
 import click
 
 from carethread import logs
-from carethread.cli import chat, content, doctor, evaluating, reading, review, safety, shell
+from carethread.cli import chat, content, doctor, evaluating, questionnaires, reading, review, safety, shell
 from carethread.clinic import ConfigError
 from carethread.config import Settings
 
@@ -102,6 +102,7 @@ app.add_command(reading.screen)
 app.add_command(doctor.doctor)
 app.add_command(safety.safety)
 app.add_command(content.content)
+app.add_command(questionnaires.questionnaire)
 app.add_command(shell.shell)
 
 

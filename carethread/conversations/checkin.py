@@ -7,6 +7,7 @@ from typing import Any
 from carethread.conversations.context import Context
 from carethread.conversations.form import Form, Step, leave
 from carethread.conversations.wishes import ASIDES, TASKS
+from carethread.dialogue.content import Content
 from carethread.programs import runs
 from carethread.questionnaires import Input, Question
 from carethread.questionnaires import Step as Asked
@@ -155,23 +156,26 @@ class Invitation(Step):
 
 def say_question(ctx: Context, question: Question) -> None:
     """Put a question in the words that its framing asks for."""
+    key, parameters = in_words(ctx.parts.content.current, question, ctx.language)
+    ctx.say(key, **parameters)
+
+
+def in_words(content: Content, question: Question, language: str) -> tuple[str, dict[str, Any]]:
+    """The content key that puts a question as its framing asks for, and that key's parameters."""
     match question.framing:
         case "range":
-            ctx.say(
-                "utter_question_range",
-                doubted=question.doubted, low=question.low, high=question.high, question=question.text,
-            )  # fmt: skip
+            limits = {"doubted": question.doubted, "low": question.low, "high": question.high}
+            return "utter_question_range", {**limits, "question": question.text}
         case "too_long":
-            ctx.say("utter_question_too_long", question=question.text)
+            return "utter_question_too_long", {"question": question.text}
         case "explain":
-            ctx.say("utter_question_explain", help=question.help, question=question.text)
+            return "utter_question_explain", {"help": question.help, "question": question.text}
         case framing:
-            ctx.say(_FRAMING.get(framing, "utter_question"), **_values(ctx, question))
+            return _FRAMING.get(framing, "utter_question"), _values(content, question, language)
 
 
-def _values(ctx: Context, question: Question) -> dict[str, Any]:
-    content = ctx.parts.content.current
-    yes_no = {"true": content.word("word_yes", ctx.language), "false": content.word("word_no", ctx.language)}
+def _values(content: Content, question: Question, language: str) -> dict[str, Any]:
+    yes_no = {"true": content.word("word_yes", language), "false": content.word("word_no", language)}
     labels = [option.label or yes_no.get(option.key, option.key) for option in question.options]
     listed = question.kind != "boolean" or question.numbered
     return {

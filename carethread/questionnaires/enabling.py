@@ -22,7 +22,7 @@ def enabled(questionnaire: Questionnaire, answers: Answers) -> frozenset[str]:
         ):
             continue
         outcomes = [
-            _holds(condition, answers.get(condition.question, ()) if condition.question in on else ())
+            holds(condition, answers.get(condition.question, ()) if condition.question in on else ())
             for condition in item.conditions
         ]
         if not outcomes or (all(outcomes) if item.all_conditions else any(outcomes)):
@@ -30,7 +30,8 @@ def enabled(questionnaire: Questionnaire, answers: Answers) -> frozenset[str]:
     return frozenset(on)
 
 
-def _holds(condition: Condition, given: Sequence[Value]) -> bool:
+def holds(condition: Condition, given: Sequence[Value]) -> bool:
+    """Whether an enableWhen is fulfilled by what is given for its question."""
     if condition.operator == "exists":
         return bool(given) is bool(condition.answer.value)
     orders = [compare(value, condition.answer) for value in given]

@@ -1,0 +1,253 @@
+"""An automatic patient that tries every question, option and branch of a questionnaire. Pure; the clock is an argument.
+
+It answers from a short list for each question: every option, yes and no, both ends of a range, the values that other
+questions wait for and their neighbours, and no answer where that is allowed. Round after round it gives each question
+an answer it has not given yet; for what stays unreached it works out which answers would switch it on, and gives those.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from itertools import product
+from typing import Any
+
+from carethread.questionnaires.conversation import Input, answer, start
+from carethread.questionnaires.definition import Condition, Item, Questionnaire
+from carethread.questionnaires.enabling import holds
+from carethread.questionnaires.events import Answered, NeedsHuman, Skipped
+from carethread.questionnaires.values import Amount, Coding, Value
+
+_ROUNDS = 400  # conversations at most
+_IDLE = 3  # rounds without anything new after which the rest is looked for on purpose
+_STEPS_AN_ITEM = 6  # messages after which a round is taken for a loop
+_ALTERNATIVES = 24  # ways to switch one item on that are tried
+
+Wish = Mapping[str, int]  # which answer of its list a question is to get
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of the automatic patient: `text` as typed, `selected` a button's key."""
+
+    text: str
+    selected: str | None = None
+    value: Value | None = None
+
+
+@dataclass(slots=True)
+class Walk:
+    """What came of it. All but the counts are link ids; `dead_ends` and `loops` say where it went no further."""
+
+    items: int
+    reached: list[str] = field(default_factory=list)
+    unreachable: list[str] = field(default_factory=list)
+    dead_ends: list[str] = field(default_factory=list)
+    loops: list[str] = field(default_factory=list)
+    questions_asked: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "items": self.items,
+            "reached": len(self.reached),
+            "unreachable": self.unreachable,
+            "dead_ends": self.dead_ends,
+            "questions_asked": self.questions_asked,
+            "loops": self.loops,
+        }
+
+
+def walk(questionnaire: Questionnaire, *, now: datetime, language: str = "en") -> Walk:
+    """Go every way through a questionnaire that there is, as far as a few hundred conversations can."""
+    return _Walker(questionnaire, now, language).walk()
+
+
+class _Walker:
+    def __init__(self, questionnaire: Questionnaire, now: datetime, language: str) -> None:
+        self._questionnaire = questionnaire
+        self._now = now
+        self._language = language
+        self._questions = [item for item in questionnaire.walk() if item.is_question and not item.silent]
+        waited_for: defaultdict[str, list[Condition]] = defaultdict(list)
+        for item in questionnaire.walk():
+            for condition in item.conditions:
+                waited_for[condition.question].append(condition)
+        self._replies = {item.link_id: list(replies(item, waited_for[item.link_id], now)) for item in self._questions}
+        self._given: Counter[tuple[str, int]] = Counter()
+        self._refused: set[tuple[str, int]] = set()
+        self._reached: dict[str, None] = {}
+        self._dead_ends: dict[str, None] = {}
+        self._loops: dict[str, None] = {}
+        self._asked = 0
+
+    def walk(self) -> Walk:
+        rounds = idle = 0
+        while rounds < _ROUNDS and idle < _IDLE:
+            idle = 0 if self._round({}) else idle + 1
+            rounds += 1
+        for item in self._questions:
+            for wish in self._wishes(item):
+                if item.link_id in self._reached or rounds >= _ROUNDS:
+                    break
+                self._round(wish)
+                rounds += 1
+        idle = 0
+        while rounds < _ROUNDS and idle < _IDLE and self._reached:
+            idle = 0 if self._round({}) else idle + 1
+            rounds += 1
+        return Walk(
+            items=len(self._questions),
+            reached=list(self._reached),
+            unreachable=[item.link_id for item in self._questions if item.link_id not in self._reached],
+            dead_ends=list(self._dead_ends),
+            loops=list(self._loops),
+            questions_asked=self._asked,
+        )
+
+    def _round(self, wish: Wish) -> bool:
+        """One conversation; whether it did anything that none before it did."""
+        new = False
+        step = start(self._questionnaire, language=self._language, now=self._now)
+        tried: Counter[str] = Counter()
+        for number in range(_STEPS_AN_ITEM * (len(self._questions) + 1)):
+            question = step.question
+            if question is None:
+                return new
+            link_id = question.link_id
+            if link_id not in self._reached:
+                self._reached[link_id] = None
+                new = True
+            self._asked += 1
+            place = self._choose(link_id, wish, tried[link_id])
+            tried[link_id] += 1
+            new = new or not self._given[link_id, place]
+            self._given[link_id, place] += 1
+            reply = self._replies[link_id][place]
+            step = answer(
+                self._questionnaire, step.session,
+                Input(reply.text, self._language, f"m{number}", self._now, selected=reply.selected),
+            )  # fmt: skip
+            if not any(isinstance(event, Answered | Skipped) and event.link_id == link_id for event in step.events):
+                self._refused.add((link_id, place))
+            if any(isinstance(event, NeedsHuman) for event in step.events):
+                if all((link_id, at) in self._refused for at in range(len(self._replies[link_id]))):
+                    self._dead_ends[link_id] = None
+                return new
+        if step.question is not None:
+            self._loops[step.question.link_id] = None
+        return new
+
+    def _choose(self, link_id: str, wish: Wish, tried: int) -> int:
+        """The reply that is wished for, else the one given least of those that were taken."""
+        if link_id in wish and not tried:
+            return wish[link_id]
+        places = range(len(self._replies[link_id]))
+        return min(places, key=lambda place: ((link_id, place) in self._refused, self._given[link_id, place], place))
+
+    def _wishes(self, item: Item) -> Iterator[Wish]:
+        """Sets of replies that would switch an item on, with all that it lies in."""
+        chain = [*self._questionnaire.ancestors(item.link_id), item]
+        ways = [way for above in chain if (way := list(self._ways(above, set())))]
+        for number, combination in enumerate(product(*ways)):
+            if number >= _ALTERNATIVES:
+                return
+            yield {question: place for part in combination for question, place in part.items()}
+
+    def _ways(self, item: Item, seen: set[str]) -> Iterator[Wish]:
+        """For each way to fulfil an item's own conditions: which replies, those to the questions before included."""
+        if not item.conditions or item.link_id in seen:
+            return
+        seen = seen | {item.link_id}
+        each = [list(self._fulfilling(condition, seen)) for condition in item.conditions]
+        if item.all_conditions:
+            for combination in product(*each):
+                yield {question: place for part in combination for question, place in part.items()}
+        else:
+            for alternatives in each:
+                yield from alternatives
+
+    def _fulfilling(self, condition: Condition, seen: set[str]) -> Iterator[Wish]:
+        asked = self._questionnaire.item(condition.question)
+        if asked is None:
+            return
+        before = next(iter(self._ways(asked, seen)), {})
+        for place, reply in enumerate(self._replies.get(condition.question, ())):
+            if holds(condition, (reply.value,) if reply.value is not None else ()):
+                yield {**before, condition.question: place}
+
+
+def replies(item: Item, waited_for: list[Condition], now: datetime) -> Iterator[Reply]:
+    """What the automatic patient may say to an item, each once."""
+    found: dict[tuple[str, str | None], Reply] = {}
+
+    def add(reply: Reply) -> None:
+        found.setdefault((reply.text, reply.selected), reply)
+
+    for option in item.options:
+        add(Reply(option.wording.text or option.key, option.key, option.value))
+    if item.type == "boolean":
+        add(Reply("yes", "true", Value("Boolean", True)))
+        add(Reply("no", "false", Value("Boolean", False)))
+    wanted = [condition.answer for condition in waited_for if condition.operator != "exists"]
+    if item.type in ("integer", "decimal", "quantity"):
+        for number in _numbers(item, wanted):
+            add(_number(item, number))
+    if item.type == "date":
+        for day in _days(item, wanted, now.date()):
+            add(Reply(day.isoformat(), value=Value("Date", day.isoformat())))
+    if item.type in ("string", "text", "open-choice"):
+        for text in (
+            *(str(_plain(value)) for value in wanted if not isinstance(value.value, Coding)),
+            "something else",
+        ):
+            add(Reply(text, value=Value("String", text)))
+    if not item.required:
+        add(Reply("skip"))
+    if not found:
+        add(Reply("skip"))
+    yield from found.values()
+
+
+def _numbers(item: Item, wanted: list[Value]) -> Iterator[Decimal]:
+    low, high = (_decimal(limit) for limit in (item.minimum, item.maximum))
+    step = Decimal(1)
+    ends = [number for number in (low, high) if number is not None]
+    if low is not None and high is not None:
+        ends.append((low + high) // 2)
+    for number in (*ends, *(near for value in wanted for near in _near(_decimal(value), step)), Decimal(5)):
+        if (low is None or number >= low) and (high is None or number <= high) and number >= 0:
+            yield number
+
+
+def _near(number: Decimal | None, step: Decimal) -> tuple[Decimal, ...]:
+    return () if number is None else (number, number - step, number + step)
+
+
+def _days(item: Item, wanted: list[Value], today: date) -> Iterator[date]:
+    known = [str(value.value) for value in (item.minimum, item.maximum, *wanted) if value is not None]
+    days = [date.fromisoformat(day[:10]) for day in known if len(day) >= 10]
+    yield from (near for day in days for near in (day, day - timedelta(1), day + timedelta(1)))
+    yield today - timedelta(30)
+
+
+def _number(item: Item, number: Decimal) -> Reply:
+    plain = f"{number.normalize():f}"
+    if item.type == "integer":
+        return Reply(plain, value=Value("Integer", int(number)))
+    if item.type == "decimal":
+        return Reply(plain, value=Value("Decimal", number))
+    unit = item.units[0] if item.units else Coding("")
+    shown = unit.display or unit.code
+    return Reply(f"{plain} {shown}".strip(), value=Value("Quantity", Amount(number, shown, unit.code)))
+
+
+def _plain(value: Value) -> object:
+    return getattr(value.value, "value", value.value)
+
+
+def _decimal(value: Value | None) -> Decimal | None:
+    bare = None if value is None else _plain(value)
+    return Decimal(str(bare)) if isinstance(bare, int | float | Decimal) and not isinstance(bare, bool) else None
