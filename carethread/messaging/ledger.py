@@ -9,20 +9,20 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from carethread.messaging.types import InboundMessage
+from carethread.safety.levels import Level
 from carethread.storage.database import raw
 
 _THREAD = (
     "id, channel, account, address, language, owner, owner_staff_id, introduced_at, last_inbound_at, last_outbound_at, "
     "patient_id, verified_at, lease_token"
 )
-_ARRIVED = "id, conversation_id, kind, text, event, received_at, screened_at, retry_at, attempts, held_at, done_at"
 _STOPPED = "exists (select from consent where channel = $2 and address = $3 and state = 'opted_out') as opted_out"
 
 
@@ -98,6 +98,11 @@ class Arrived:
     attempts: int
     held_at: datetime | None
     done_at: datetime | None
+    level: Level
+    rule: str | None
+
+
+_ARRIVED = ", ".join(column.name for column in fields(Arrived))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ _EARLIER, _TOGETHER = 5, timedelta(hours=2)
 # What a red flag says, by level. Content staff own the words.
 _GUIDANCE = {"emergency": "utter_safety_emergency", "crisis": "utter_safety_crisis"}
 _URGENT_WORDS = "utter_safety_urgent"  # said once in a while, for the answer to the message follows it
+_TRIAGE = ("utter_triage_", "utter_ask_symptom_", "utter_symptom_", "utter_safety_")
 _KEYWORD_REPLY = {"stop": "utter_stopped", "start": "utter_started", "help": "utter_help"}
 
 
@@ -177,8 +178,6 @@ class Pipeline:
             await ledger.mark_screened(session, [row.id], now, found.level, found.rule)
             if found.level in _GUIDANCE:
                 await self._red_flag(session, clinic, row, found, now)
-            else:
-                await self._urgent(session, clinic, row, found, now)
         if harmless:
             await ledger.mark_screened(session, harmless, now)
         return {row.id for row in rows}
@@ -207,26 +206,20 @@ class Pipeline:
         log.info("red_flag", tenant=clinic.id, conversation=str(conversation.id), level=found.level, rule=found.rule)
 
     async def _urgent(
-        self, session: AsyncSession, clinic: Clinic, row: Arrived, found: Screening, now: datetime
+        self,
+        session: AsyncSession,
+        clinic: Clinic,
+        conversation: Thread,
+        inbox_id: int,
+        rule: str | None,
+        now: datetime,
     ) -> None:
-        """Not for 911, but for a nurse today: she is told, the patient hears that she is, and the talk goes on."""
-        conversation = await session.get_one(Conversation, row.conversation_id, with_for_update=True)
-        conversation.language = self._safety.language(row.text, conversation.language, clinic.languages)
-        if conversation.owner == "assistant" and not await ledger.said_since(
-            session, conversation.id, _URGENT_WORDS, now - _TOGETHER
-        ):
-            await queue(
-                session, clinic, self._content.current, conversation, [Say(_URGENT_WORDS, {})],
-                key=f"in:{row.id}:safety", now=now, inbox_id=row.id,
-            )  # fmt: skip
+        """Not for 911, but for a nurse today: she is told."""
         await open_escalation(
             session, clinic,
-            conversation_id=conversation.id, key=f"in:{row.id}:urgent", severity="urgent", reason="symptoms", now=now,
-            rule=found.rule, source=found.source, details={"span": list(found.span or ())},
-            patient_id=conversation.patient_id, inbox_id=row.id,
+            conversation_id=conversation.id, key=f"in:{inbox_id}:urgent", severity="urgent", reason="symptoms", now=now,
+            rule=rule, patient_id=conversation.patient_id, inbox_id=inbox_id,
         )  # fmt: skip
-        await session.flush()
-        announce(session, clinic.id, conversation.id)
 
     async def _without_engine(
         self, session: AsyncSession, clinic: Clinic, conversation: Thread, row: Arrived, stopped: bool, now: datetime
@@ -241,6 +234,8 @@ class Pipeline:
                 session, clinic, conversation, row.id, [Say(_KEYWORD_REPLY[keyword.value], {})], "keyword", now
             )
             return True
+        if row.level == "urgent" and (stopped or conversation.owner != "assistant"):
+            await self._urgent(session, clinic, conversation, row.id, row.rule, now)
         if stopped and conversation.channel != "web":
             if row.kind != "event":
                 await open_escalation(
@@ -302,6 +297,8 @@ class Question:
     attempts: int
     held: bool
     event: bool
+    urgent: bool
+    rule: str | None
     request: Request
 
     @classmethod
@@ -315,7 +312,10 @@ class Question:
             kind="event" if row.kind == "event" else "text",
             event=row.event,
         )
-        return cls(row.id, row.received_at, row.attempts, row.held_at is not None, row.kind == "event", request)
+        return cls(
+            row.id, row.received_at, row.attempts, row.held_at is not None, row.kind == "event",
+            row.level == "urgent", row.rule, request,
+        )  # fmt: skip
 
     def note(self, thread: Thread) -> Thread:
         """`thread` as this message leaves it, which is written when it is answered, held or put off."""
@@ -383,8 +383,17 @@ class _Step:
                 # Never silence: an engine with nothing to say is a fault, and the patient still gets a word.
                 log.error("turn_without_reply", inbox=inbox_id)
                 says = [Say("utter_not_understood_choices", {})]
+            if self._question.urgent and not _in_triage(says):
+                says = await self._urgent(session, conversation, says, now)
             await p._close(session, self._clinic, conversation, inbox_id, says, "answered", now, turn)
             return await p._next(session, self._clinic, conversation)
+
+    async def _urgent(self, session: AsyncSession, conversation: Thread, says: list[Say], now: datetime) -> list[Say]:
+        """A nurse is told, and so is the patient, once in a while; the talk goes on."""
+        p, question = self._p, self._question
+        await p._urgent(session, self._clinic, conversation, question.inbox_id, question.rule, now)
+        told = await ledger.said_since(session, conversation.id, _URGENT_WORDS, now - _TOGETHER)
+        return says if told or not says else [Say(_URGENT_WORDS, {}), *says]
 
     async def _hold(self, session: AsyncSession, conversation: Thread) -> None:
         """Tell the patient, once a message, that the answer takes longer."""
@@ -430,6 +439,11 @@ class _Step:
             conversation = await self._guard(session)  # paused now, which the next messages must see
             await p._close(session, self._clinic, conversation, inbox_id, [Say("utter_gave_up", {})], "gave_up", now)
             return await p._next(session, self._clinic, conversation)
+
+
+def _in_triage(says: list[Say]) -> bool:
+    """Whether the symptom talk has taken the message up: it asks what separates today from later, and tells a nurse."""
+    return any(say.key.startswith(_TRIAGE) for say in says)
 
 
 def _silenced_meanwhile(conversation: Thread, says: list[Say]) -> bool:
