@@ -35,7 +35,7 @@ FALSE_ALARMS: Final = 0.04
 ORDINARY_FALSE_ALARMS: Final = 0.003  # the same of everyday messages
 FALSE_URGENT: Final = 0.02  # of messages that need nobody today, how many may be taken for urgent
 ORDINARY_FALSE_URGENT: Final = 0.004
-LOWEST, HIGHEST = 0.5, 0.98  # a limit lies between
+LOWEST, HIGHEST = 0.96, 0.98  # a limit lies between; lower, a vomiting child was one
 # From which probability of needing anybody at all a message seconds a rule. Of 340 alarms that a rule found, written by
 # somebody who knew neither, the least certain had 0.5; of as many look-alikes that a rule took for one, most are below.
 SECOND: Final = 0.2
@@ -43,10 +43,10 @@ FEWEST: Final = 2  # texts that an n-gram must be met in
 
 Floats = NDArray[np.float32]
 
-# Intents whose sentences may be an emergency or a matter for today: nothing is learned from them.
-_NOT_EVERYDAY: Final = frozenset({"emergency", "report_symptom"})
+_NOT_EVERYDAY: Final = frozenset({"emergency"})
 # Fragments of answers and words about dying, which mean nothing alone: learned, but not counted as false alarms.
-_UNCLEAR: Final = frozenset({"inform", "ask_prognosis", "grief", "never_mind"})
+# Of symptoms, which triage asks about, some are for today.
+_UNCLEAR: Final = frozenset({"report_symptom", "inform", "ask_prognosis", "grief", "never_mind"})
 _ENTITY = re.compile(r"\[([^\]]+)\][({][^)}]*[)}]")
 
 
