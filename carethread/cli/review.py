@@ -30,7 +30,7 @@ from carethread.ehr.client import Ehr
 from carethread.ehr.errors import EhrError
 from carethread.ehr.patients import Patient
 from carethread.messaging import review
-from carethread.messaging.review import Candidate
+from carethread.messaging.review import Candidate, Message
 from carethread.questionnaires.readings.lexicon import common_words
 from carethread.questionnaires.readings.text import fold, words
 from carethread.storage.database import Database
@@ -39,19 +39,6 @@ from carethread.storage.models import Staff
 SKIP = "skip"
 NLU, PROOFS = PROJECT / "data" / "nlu", PROJECT / "tests" / "data"
 _OF_PEOPLE = "identity.yml"  # its examples hold names
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A message as it may be shown: without names."""
-
-    id: int
-    text: str
-    language: str
-    intent: str | None
-    confidence: float | None
-    outcome: str | None
-    why: str
 
 
 @click.command("review")
@@ -122,7 +109,7 @@ def read_decisions(path: Path) -> list[Decision]:
     return found
 
 
-def decide(shown: Sequence[Shown], ask: Ask, intents: Sequence[str]) -> list[Decision]:
+def decide(shown: Sequence[Message], ask: Ask, intents: Sequence[str]) -> list[Decision]:
     """Ask for each message what it is; an empty answer ends."""
     decisions: list[Decision] = []
     for place, one in enumerate(shown, start=1):
@@ -155,7 +142,7 @@ def _deleted(text: str, unwanted: str) -> str:
     return " ".join(word for word in text.split() if not set(words(word)) & dropped)
 
 
-async def _shown(settings: Settings, clinic: Clinic, email: str, most: int) -> tuple[list[Shown], int]:
+async def _shown(settings: Settings, clinic: Clinic, email: str, most: int) -> tuple[list[Message], int]:
     """The messages that may be shown, and how many may not."""
     database = Database(database_url(settings), pool=1)
     try:
@@ -201,7 +188,7 @@ async def _apply(settings: Settings, clinic: Clinic, email: str, most: int, deci
     click.echo(f"{taught} examples added." + (" Now run `make train`." if taught else ""))
 
 
-def teach(one: Shown, decision: Decision, nlu: Path | None = None) -> Path:
+def teach(one: Message, decision: Decision, nlu: Path | None = None) -> Path:
     """Add the example to the file of its intent; raises `NotTaught` for one that is there, or that is a proof."""
     text = decision.text or one.text
     if set(text.split()) - set(one.text.split()):
@@ -226,7 +213,7 @@ async def _staff(session: Any, email: str, clinic: Clinic) -> Staff:
 
 async def _nameless(
     settings: Settings, clinic: Clinic, found: Sequence[Candidate], clinic_people: Sequence[str]
-) -> list[Shown]:
+) -> list[Message]:
     """Those that name nobody any more. Where a patient's record is known but cannot be read, that is a doubt too."""
     ehr = Ehr(settings.ehr_url or clinic.ehr_url, zone=clinic.zone, timeout=settings.ehr_timeout)
     records: dict[str, Patient | None] = {}
@@ -250,7 +237,7 @@ async def _nameless(
             known = Known(names, phones, identifiers, everyday_words(), given_names())
             text = deidentified(one.text, one.language, known)
             if text is not None:
-                shown.append(Shown(one.id, text, one.language, one.intent, one.confidence, one.outcome, one.why))
+                shown.append(Message(one.id, text, one.language, one.intent, one.confidence, one.outcome, one.why))
     finally:
         await ehr.close()
     return shown
@@ -287,6 +274,6 @@ def given_names() -> frozenset[str]:
     return frozenset(names - common_words())
 
 
-def _line(one: Shown) -> str:
+def _line(one: Message) -> str:
     confidence = "" if one.confidence is None else f" {one.confidence:.2f}"
     return f"{one.id}  {one.language}  {one.why}  {one.intent or '-'}{confidence}  {one.text}"

@@ -23,8 +23,8 @@ _FOLLOWS = timedelta(minutes=15)  # within it, what is written after a fallback 
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A message worth labelling, as it was written. `why` is unsure, corrected or staff."""
+class Message:
+    """A message worth labelling, and what it was taken for. `why` is unsure, corrected or staff."""
 
     id: int
     text: str
@@ -33,6 +33,12 @@ class Candidate:
     confidence: float | None
     outcome: str | None
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate(Message):
+    """One as it was written, with who wrote it."""
+
     address: str
     patient_id: str | None
     patient_name: str | None

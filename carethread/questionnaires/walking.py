@@ -82,22 +82,16 @@ class _Walker:
         self._dead_ends: dict[str, None] = {}
         self._loops: dict[str, None] = {}
         self._asked = 0
+        self._rounds = 0
 
     def walk(self) -> Walk:
-        rounds = idle = 0
-        while rounds < _ROUNDS and idle < _IDLE:
-            idle = 0 if self._round({}) else idle + 1
-            rounds += 1
+        self._until_idle()
         for item in self._questions:
             for wish in self._wishes(item):
-                if item.link_id in self._reached or rounds >= _ROUNDS:
+                if item.link_id in self._reached or self._rounds >= _ROUNDS:
                     break
                 self._round(wish)
-                rounds += 1
-        idle = 0
-        while rounds < _ROUNDS and idle < _IDLE and self._reached:
-            idle = 0 if self._round({}) else idle + 1
-            rounds += 1
+        self._until_idle()
         return Walk(
             items=len(self._questions),
             reached=list(self._reached),
@@ -107,8 +101,15 @@ class _Walker:
             questions_asked=self._asked,
         )
 
+    def _until_idle(self) -> None:
+        """Converse until nothing new has come up for a while."""
+        idle = 0
+        while self._rounds < _ROUNDS and idle < _IDLE:
+            idle = 0 if self._round({}) else idle + 1
+
     def _round(self, wish: Wish) -> bool:
         """One conversation; whether it did anything that none before it did."""
+        self._rounds += 1
         new = False
         step = start(self._questionnaire, language=self._language, now=self._now)
         tried: Counter[str] = Counter()
@@ -204,26 +205,23 @@ def replies(item: Item, waited_for: list[Condition], now: datetime) -> Iterator[
             "something else",
         ):
             add(Reply(text, value=Value("String", text)))
-    if not item.required:
-        add(Reply("skip"))
-    if not found:
+    if not item.required or not found:
         add(Reply("skip"))
     yield from found.values()
 
 
 def _numbers(item: Item, wanted: list[Value]) -> Iterator[Decimal]:
     low, high = (_decimal(limit) for limit in (item.minimum, item.maximum))
-    step = Decimal(1)
     ends = [number for number in (low, high) if number is not None]
     if low is not None and high is not None:
         ends.append((low + high) // 2)
-    for number in (*ends, *(near for value in wanted for near in _near(_decimal(value), step)), Decimal(5)):
+    for number in (*ends, *(near for value in wanted for near in _near(_decimal(value))), Decimal(5)):
         if (low is None or number >= low) and (high is None or number <= high) and number >= 0:
             yield number
 
 
-def _near(number: Decimal | None, step: Decimal) -> tuple[Decimal, ...]:
-    return () if number is None else (number, number - step, number + step)
+def _near(number: Decimal | None) -> tuple[Decimal, ...]:
+    return () if number is None else (number, number - 1, number + 1)
 
 
 def _days(item: Item, wanted: list[Value], today: date) -> Iterator[date]:

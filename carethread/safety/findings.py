@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-import spacy
-
 from carethread.safety.context import Found, Kind, Layout, Modifier, taken_away
 from carethread.safety.levels import Level
-from carethread.safety.matching import PatternIndex, Text, amounts, as_text
+from carethread.safety.matching import PatternIndex, Text, amounts, as_text, blank
 from carethread.safety.rules import LanguageTables, Rule
 from carethread.safety.text import Piece
 
@@ -53,7 +51,7 @@ class LanguageRules:
         self.code = tables.language
         self.own_words = tables.vocabulary - elsewhere
         self._tables = tables
-        self._nlp = spacy.blank(tables.language)
+        self._nlp = blank(tables.language)
         self._amount = amounts(tables.numbers)
         self._rules: PatternIndex[Finding] = PatternIndex(self._nlp, tables.gap_stops)
         self._shields: PatternIndex[tuple[str, bool]] = PatternIndex(self._nlp, tables.gap_stops)

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import spacy
-
-from carethread.safety.matching import PatternIndex, amounts, as_text
+from carethread.safety.matching import PatternIndex, amounts, as_text, blank
 from carethread.safety.patterns import Form, PatternError, parse
 from carethread.safety.spelling import Spelling
 from carethread.safety.tables import LANGUAGES, Entry, read_table
@@ -130,7 +128,7 @@ _SHAPES: Final = (
 class _GuardLanguage:
     def __init__(self, code: str) -> None:
         self.rules: list[_GuardRule] = []
-        self._nlp = spacy.blank(code)
+        self._nlp = blank(code)
         shorthand: Mapping[tuple[str, ...], tuple[str, ...]] = SHORTHAND if code == "en" else {}
         self._reader = Reader(Spelling(code, frozenset(), {}, frozenset(), shorthand))
         self._vocabulary: set[str] = set()

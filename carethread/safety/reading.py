@@ -23,8 +23,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -91,21 +92,12 @@ class Reading:
 
     def grade(self, text: str, language: str) -> float:
         """The school grade a text asks for; 0 for one without words."""
-        sentences = self.sentences(text, language)
-        words = sum(len(sentence.words) for sentence in sentences)
-        if not words:
-            return 0.0
-        syllables = sum(count for sentence in sentences for _, count in sentence.words)
-        added = max(0, _SHORT - words)
-        per_word = (syllables + added * _PLAIN[language]) / (words + added)
-        per_sentence = words / len(sentences)
-        if language == "es":
-            return _grade_of_ease(fernandez_huerta(per_word, per_sentence))
-        return flesch_kincaid(per_word, per_sentence)
+        return _grade(self.sentences(text, language), language)
 
     def trouble(self, text: str, language: str) -> str | None:
         """Why a text may not be published: its grade, its longest sentence, its hard words; None for one that may."""
-        sentences, grade = self.sentences(text, language), self.grade(text, language)
+        sentences = self.sentences(text, language)
+        grade = _grade(sentences, language)
         longest = max((len(sentence.words) for sentence in sentences), default=0)
         if round(grade, 1) <= LIMIT:
             if longest <= _LONGEST:
@@ -149,6 +141,19 @@ def load_reading(path: Path) -> Reading:
     return Reading({language: frozenset(words) for language, words in easy.items()})
 
 
+def _grade(sentences: Sequence[Sentence], language: str) -> float:
+    words = sum(len(sentence.words) for sentence in sentences)
+    if not words:
+        return 0.0
+    syllables = sum(count for sentence in sentences for _, count in sentence.words)
+    added = max(0, _SHORT - words)
+    per_word = (syllables + added * _PLAIN[language]) / (words + added)
+    per_sentence = words / len(sentences)
+    if language == "es":
+        return _grade_of_ease(fernandez_huerta(per_word, per_sentence))
+    return flesch_kincaid(per_word, per_sentence)
+
+
 def flesch_kincaid(per_word: float, per_sentence: float) -> float:
     """The grade of an English text, from its syllables a word and words a sentence."""
     return 0.39 * per_sentence + 11.8 * per_word - 15.59
@@ -159,6 +164,7 @@ def fernandez_huerta(per_word: float, per_sentence: float) -> float:
     return 206.84 - 60 * per_word - 1.02 * per_sentence
 
 
+@lru_cache(maxsize=8192)
 def english_syllables(word: str) -> int:
     """Estimate the syllables of an English word: its vowel groups, less the silent e, more where a group parts.
 
@@ -178,6 +184,7 @@ def english_syllables(word: str) -> int:
     return max(1, groups) + more
 
 
+@lru_cache(maxsize=8192)
 def spanish_syllables(word: str) -> int:
     """Count the syllables of a Spanish word by the rules of the Ortografía (RAE, 2010).
 

@@ -52,14 +52,14 @@ def test_both_languages_say_the_same_things(message: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.key)
-def test_everything_fits_a_text_message(message: Any, language: str) -> None:
-    rendered = CONTENT.render(
-        message.key, sample(CONTENT, message.key), clinic=CLINIC, language=language, channel="sms"
-    )
-    assert len(rendered.text) <= SMS_LIMIT
-    assert "{" not in rendered.text
+def test_everything_fits_a_text_message(message: Any) -> None:
+    for language in LANGUAGES:
+        rendered = CONTENT.render(
+            message.key, sample(CONTENT, message.key), clinic=CLINIC, language=language, channel="sms"
+        )
+        assert len(rendered.text) <= SMS_LIMIT, language
+        assert "{" not in rendered.text, language
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.key)

@@ -14,7 +14,6 @@ import yaml
 from carethread.cli import review
 from carethread.cli.review import (
     Decision,
-    Shown,
     decide,
     everyday_words,
     given_names,
@@ -25,6 +24,7 @@ from carethread.cli.review import (
 from carethread.config import PROJECT
 from carethread.dialogue.deidentify import Known, deidentified
 from carethread.dialogue.taught import NotTaught, Taught
+from carethread.messaging.review import Message
 from carethread.safety.examples import digest, example_texts
 
 
@@ -104,8 +104,8 @@ def test_an_example_is_taught_once_whatever_its_capitals(nlu: Path) -> None:
         Taught(nlu / "en").add("Zoo wing  elevator QUESTION", "faq_location")
 
 
-def shown(text: str, language: str = "en") -> Shown:
-    return Shown(7, text, language, "nlu_fallback", 0.3, "answered", "unsure")
+def shown(text: str, language: str = "en") -> Message:
+    return Message(7, text, language, "nlu_fallback", 0.3, "answered", "unsure")
 
 
 def test_a_proof_is_never_taught(nlu: Path) -> None:
