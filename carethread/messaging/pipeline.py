@@ -384,14 +384,21 @@ class _Step:
                 log.error("turn_without_reply", inbox=inbox_id)
                 says = [Say("utter_not_understood_choices", {})]
             if self._question.urgent and not _in_triage(says):
-                says = await self._urgent(session, conversation, says, now)
+                await self._tell_nurse(session, conversation, now)
+                says = await self._with_urgent_words(session, conversation, says, now)
             await p._close(session, self._clinic, conversation, inbox_id, says, "answered", now, turn)
             return await p._next(session, self._clinic, conversation)
 
-    async def _urgent(self, session: AsyncSession, conversation: Thread, says: list[Say], now: datetime) -> list[Say]:
-        """A nurse is told, and so is the patient, once in a while; the talk goes on."""
-        p, question = self._p, self._question
-        await p._urgent(session, self._clinic, conversation, question.inbox_id, question.rule, now)
+    async def _tell_nurse(self, session: AsyncSession, conversation: Thread, now: datetime) -> None:
+        """Of a message that somebody must see today, and that triage does not take up, or not soon."""
+        question = self._question
+        if question.urgent:
+            await self._p._urgent(session, self._clinic, conversation, question.inbox_id, question.rule, now)
+
+    async def _with_urgent_words(
+        self, session: AsyncSession, conversation: Thread, says: list[Say], now: datetime
+    ) -> list[Say]:
+        """The patient hears once in a while that a nurse was told; the talk goes on."""
         told = await ledger.said_since(session, conversation.id, _URGENT_WORDS, now - _TOGETHER)
         return says if told or not says else [Say(_URGENT_WORDS, {}), *says]
 
@@ -401,6 +408,7 @@ class _Step:
         if self._question.event or not await ledger.hold(session, inbox_id, now):
             return
         self._held = True
+        await self._tell_nurse(session, conversation, now)
         says = introduced(conversation, [Say("utter_holding", {})], now)
         await queue(
             session, self._clinic, self._p._content.current, conversation, says,
@@ -434,6 +442,7 @@ class _Step:
                 session, self._clinic, conversation_id=conversation.id, key=f"in:{inbox_id}:technical",
                 severity="soon", reason="technical", now=now, patient_id=conversation.patient_id, inbox_id=inbox_id,
             )  # fmt: skip
+            await self._tell_nurse(session, conversation, now)
             await pause_for_human(session, await session.get_one(Conversation, conversation.id))
             await session.flush()
             conversation = await self._guard(session)  # paused now, which the next messages must see

@@ -347,6 +347,19 @@ async def test_what_a_nurse_must_see_today_is_told_and_the_talk_goes_on(desk: De
     assert len(await desk.escalations()) == 1
 
 
+async def test_what_is_urgent_reaches_a_nurse_while_the_engine_is_down(desk: Desk) -> None:
+    desk.engine.fail = [EngineUnavailable("down")] * 50
+    conversation_id = await desk.receive("my incision is red and warm, pus is coming out and I have a low fever")
+    await desk.pipeline.work(desk.clinic.id, conversation_id)
+    desk.now += timedelta(seconds=20)
+    await desk.pipeline.work(desk.clinic.id, conversation_id)
+    assert (await desk.said())[-1] == "utter_holding"
+    assert [(row.severity, row.reason) for row in await desk.escalations()] == [("urgent", "symptoms")]
+    desk.now += timedelta(seconds=120)
+    await desk.pipeline.work(desk.clinic.id, conversation_id)
+    assert sorted(row.reason for row in await desk.escalations()) == ["symptoms", "technical"]
+
+
 async def test_what_is_urgent_in_a_humans_conversation_is_for_that_human(desk: Desk) -> None:
     await desk.say("hello")
     await _own(desk, "human")
