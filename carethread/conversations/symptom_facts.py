@@ -87,10 +87,12 @@ def answer(fact: Fact, text: str, language: str, now: datetime, table: TriageTab
             aged = age_said(text, table, asked=True)
             return aged[0] if aged is not None else None
         case "temperature":
-            return _temperature(text, language, table)
+            warm = _temperature(text, language, table)
+            return warm if warm is not None else _unmeasured(text, language, table)
         case _:
             numbers = [float(reading.value) for reading in read_number(text, language) if reading.sure]
-            return next((number for number in numbers if fact.low <= number <= fact.high), None)
+            fits = next((number for number in numbers if fact.low <= number <= fact.high), None)
+            return fits if fits is not None else _unmeasured(text, language, table)
 
 
 def hear(
@@ -183,6 +185,13 @@ def _yes_no(fact: Fact, text: str, language: str, table: TriageTable) -> Value |
     if not reading.value:
         return False if not said.facts and opens_with_no(text, table) else None
     return reading.confidence >= _LITTLE or UNSURE
+
+
+def _unmeasured(text: str, language: str, table: TriageTable) -> Value | None:
+    """A "no" where a number is asked for: nobody has taken it."""
+    said = read_yes_no(text, language)
+    no = (said is not None and said.sure and not said.value) or opens_with_no(text, table)
+    return UNSURE if no and not any(char.isdigit() for char in text) else None
 
 
 def _temperature(text: str, language: str, table: TriageTable) -> float | None:
