@@ -78,6 +78,7 @@ from carethread.questionnaires.values import Attachment, Value
 _CHOICES = 2  # the attempt at which numbered choices are shown
 _GIVE_UP = 3  # answers not taken after which a question is left out or goes to a human
 _MOST_ASIDES = 4  # requests about one question after which the next counts as an answer not taken
+_MOST_CHANGES = 10  # answers changed in the summary after which it is not read back again
 _FOLLOW_UP_WORDS = 2  # words said besides a "yes" that are enough to answer "what is it?"
 _TEXTS = ("string", "text")
 _SUMMARY = Place("")
@@ -500,7 +501,7 @@ class _Turn:
         place = None if message.selected == "change" else self.named_on_summary(message, current)
         if place is not None:
             current = Current(place.link_id, "change", row=place.at)
-            self.session = self.session.moved_to(current)
+            self.session = self.session.moved_to(current, changes=self.session.changes + 1)
             return self.step(current)
         if current.attempt + 1 >= _GIVE_UP:
             return self.complete()
@@ -654,7 +655,8 @@ class _Turn:
         context = unseen_context(self.questionnaire, self.session, item)
         introduced = (*self.session.introduced, *context)
         if upcoming is None or item is None:
-            if self.session.confirm and summary(self.questionnaire, self.session):
+            wants = self.session.confirm and self.session.changes < _MOST_CHANGES
+            if wants and summary(self.questionnaire, self.session):
                 current = Current("", "summary", context=context)
                 self.session = self.session.moved_to(current, introduced=introduced)
                 return self.step(current)

@@ -29,8 +29,8 @@ class Place(NamedTuple):
 class Given:
     """What the patient gave for one question: values, or none and why it was left out.
 
-    `said` are the patient's own words where they are not the answer itself, `rest` the part of them that was not the answer. `open` says that more values
-    are still asked for.
+    `said` are the patient's own words where they are not the answer itself, `rest` the part of them that was not the
+    answer. `open` says that more values are still asked for.
     """
 
     link_id: str
@@ -94,7 +94,7 @@ class Session:
     """The state between two messages. Change it only through the engine.
 
     `off` are the places that an expression has switched off. `media` says that the channel takes photos, `confirm` that
-    the answers are read back at the end, `confirmed` that the patient agreed.
+    the answers are read back at the end.
     """
 
     questionnaire: str
@@ -111,6 +111,7 @@ class Session:
     off: frozenset[Place] = frozenset()
     media: bool = False
     confirm: bool = False
+    changes: int = 0  # answers that the patient has asked to change in the summary
     _by_place: dict[Place, Given] | None = field(default=None, init=False, repr=False, compare=False)
     _enabled: Any = field(default=None, init=False, repr=False, compare=False)  # what `enabling` found, kept
     _pruned: bool = field(default=False, init=False, repr=False, compare=False)  # nothing stale is given
@@ -175,6 +176,7 @@ class Session:
             "off": [[place.link_id, list(place.at)] for place in sorted(self.off)],
             "media": self.media,
             "confirm": self.confirm,
+            "changes": self.changes,
         }
 
     @classmethod
@@ -199,6 +201,7 @@ class Session:
             frozenset(Place(link_id, tuple(at)) for link_id, at in raw["off"]),
             raw["media"],
             raw["confirm"],
+            raw["changes"],
         )
 
 
