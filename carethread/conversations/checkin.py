@@ -19,6 +19,8 @@ _FRAMING = {
     "choices": "utter_question_choices",
     "which": "utter_question_which",
     "required": "utter_question_required",
+    "too_many": "utter_question_too_many",
+    "change": "utter_question_change",
 }
 # Kinds of question that take any words: what is said is the answer unless it clearly is something else.
 _FREE = ("text", "string")
@@ -163,28 +165,86 @@ def say_question(ctx: Context, question: Question) -> None:
 def in_words(content: Content, question: Question, language: str) -> tuple[str, dict[str, Any]]:
     """The content key that puts a question as its framing asks for, and that key's parameters."""
     match question.framing:
-        case "range":
+        case "range" if question.low or question.high:
             limits = {"doubted": question.doubted, "low": question.low, "high": question.high}
-            return "utter_question_range", {**limits, "question": question.text}
+            return _RANGE[bool(question.low), bool(question.high)], {**limits, "question": question.text}
         case "too_long":
             return "utter_question_too_long", {"question": question.text}
+        case "too_short":
+            return "utter_question_too_short", {"question": question.text}
+        case "format":
+            return "utter_question_format", {"format": question.entry_format, "question": question.text}
+        case "constraint":
+            return "utter_question_constraint", {"human": question.human, "question": question.text}
         case "explain":
             return "utter_question_explain", {"help": question.help, "question": question.text}
+        case "more":
+            key = "utter_question_more_rows" if question.kind == "group" else "utter_question_more"
+            labels = {"true": content.word("word_yes", language), "false": content.word("word_no_more", language)}
+            choices = [{"label": labels[option.key]} for option in question.options]
+            return key, {"question": question.text, "choices": choices}
+        case "summary" | "summary_which":
+            return f"utter_question_{question.framing}", _summary(content, question, language)
         case framing:
-            return _FRAMING.get(framing, "utter_question"), _values(content, question, language)
+            values = _values(content, question, language)
+            if question.proposed and framing not in _FRAMING:
+                answers = ", ".join(option.label for option in question.proposed)
+                return "utter_question_proposed", {**values, "proposed": answers}
+            return _FRAMING.get(framing, "utter_question"), values
+
+
+# Which of its limits a question has → the key that says what it takes.
+_RANGE = {
+    (True, True): "utter_question_range",
+    (True, False): "utter_question_range_low",
+    (False, True): "utter_question_range_high",
+}
 
 
 def _values(content: Content, question: Question, language: str) -> dict[str, Any]:
-    yes_no = {"true": content.word("word_yes", language), "false": content.word("word_no", language)}
+    yes_no = _yes_no(content, language)
     labels = [option.label or yes_no.get(option.key, option.key) for option in question.options]
-    listed = question.kind != "boolean" or question.numbered
+    listed = (question.kind != "boolean" or question.numbered) and not question.options_shown
+    context = [*([content.word("word_no_photo", language)] if question.no_photo else []), *question.context]
     return {
-        "context": "\n".join(question.context),
+        "context": "\n".join(context),
         "question": question.text,
+        "hint": _hint(content, question, language),
         "options": [{"number": n, "label": label} for n, label in enumerate(labels, 1)] if listed else [],
         "choices": [{"label": label} for label in labels],
         "progress": f"{question.done}/{question.total}",
     }
+
+
+def _hint(content: Content, question: Question, language: str) -> str:
+    """What helps to answer: that several options may be chosen, how to write it, what the ends of a scale mean."""
+    ends = ((question.low, question.low_label), (question.high, question.high_label))
+    said = [
+        (question.several and not question.options_shown, "word_several"),
+        (question.unlisted > 0, "word_unlisted"),
+        (question.kind == "attachment", "word_photo"),
+    ]
+    hints = [content.word(key, language) for wanted, key in said if wanted]
+    hints += [f"{number} = {label}" for number, label in ends if number and label]
+    return " ".join([*hints, *([question.entry_format] if question.entry_format else [])])
+
+
+def _summary(content: Content, question: Question, language: str) -> dict[str, Any]:
+    yes_no = _yes_no(content, language)
+    lines = [
+        {
+            "number": line.number,
+            "question": line.text,
+            "answer": ", ".join(one.label or yes_no.get(one.key, one.key) for one in line.answers),
+        }
+        for line in question.summary
+    ]
+    choices = [{"label": yes_no["true"]}, {"label": yes_no["false"]}]
+    return {"context": "\n".join(question.context), "lines": lines, "choices": choices}
+
+
+def _yes_no(content: Content, language: str) -> dict[str, str]:
+    return {"true": content.word("word_yes", language), "false": content.word("word_no", language)}
 
 
 def _inbox(ctx: Context) -> int | None:

@@ -1,52 +1,36 @@
-"""FHIRPath of program rules, compiled strictly.
-
-The library by itself lets a slip of the pen pass, as a rule that never fires.
-"""
-
-# mypy: disable-error-code="import-untyped"
+"""FHIRPath of program rules, over the answers of a questionnaire."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-import fhirpathpy
-from antlr4 import CommonTokenStream, InputStream
-from antlr4.error.ErrorListener import ErrorListener
-from fhirpathpy.models import models
-from fhirpathpy.parser.generated.FHIRPathLexer import FHIRPathLexer
-from fhirpathpy.parser.generated.FHIRPathParser import FHIRPathParser
+from carethread.questionnaires.fhirpath import CannotEvaluate, NotFhirPath, path, plain
 
-Compiled = Callable[..., list[Any]]
+__all__ = ["Compiled", "NotFhirPath", "compiled", "link_ids"]
+
+Compiled = Callable[[Mapping[str, Any]], list[Any]]
 
 _LINK_ID = re.compile(r"linkId\s*=\s*'([^']*)'")
 _EMPTY = {"resourceType": "QuestionnaireResponse"}
 
 
-class NotFhirPath(ValueError):
-    """The expression cannot be read; the text says at which character, or which function nobody knows."""
-
-
-class _Strict(ErrorListener):  # type: ignore[misc]
-    def syntaxError(self, _recognizer: Any, _symbol: Any, line: int, column: int, message: str, _error: Any) -> None:  # noqa: N802
-        raise NotFhirPath(f"at character {column + 1}: {message}")
-
-
 def compiled(expression: str) -> Compiled:
-    """The expression over R4 resources; raises `NotFhirPath`."""
-    lexer = FHIRPathLexer(InputStream(expression))
-    parser = FHIRPathParser(CommonTokenStream(lexer))
-    for reader in (lexer, parser):
-        reader.removeErrorListeners()
-        reader.addErrorListener(_Strict())
-    parser.entireExpression()  # type: ignore[no-untyped-call]
+    """The expression over a QuestionnaireResponse, whose hour of writing is its today(); raises `NotFhirPath`."""
+    found = path(expression)
+
+    def over(response: Mapping[str, Any]) -> list[Any]:
+        authored = response.get("authored")
+        now = datetime.fromisoformat(authored) if authored else datetime.now(UTC)
+        return plain(found.evaluate(response, {"resource": response}, now=now))
+
     try:
-        path: Compiled = fhirpathpy.compile(expression, models["r4"])
-        path(_EMPTY)  # names functions that do not exist
-    except Exception as error:  # the library raises many kinds
+        over(_EMPTY)  # names what can never be evaluated
+    except CannotEvaluate as error:
         raise NotFhirPath(str(error)) from error
-    return path
+    return over
 
 
 def link_ids(expression: str) -> set[str]:

@@ -3,12 +3,18 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
+from carethread.questionnaires.fhirpath import Path
 from carethread.questionnaires.values import Coding, Value
 
 QUESTION_TYPES = frozenset(
-    {"boolean", "choice", "open-choice", "string", "text", "integer", "decimal", "quantity", "date"}
-)
+    {
+        "boolean", "choice", "open-choice", "string", "text", "integer", "decimal", "quantity", "date", "dateTime",
+        "time", "url", "attachment", "reference",
+    }
+)  # fmt: skip
+TABLES = frozenset({"gtable", "table", "htable", "atable"})  # itemControls of groups whose rows share a scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +38,19 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class AnswerOption:
-    """One permitted answer. `key` names it within its item; `also_said` are further words patients use for it."""
+    """One permitted answer. `key` names it within its item; `also_said` are further words patients use for it.
+
+    `exclusive` options ("none of these") stand alone; `selected` ones are the form's default.
+    """
 
     key: str
     value: Value
     wording: Wording
     also_said: tuple[str, ...] = ()
-    score: Decimal | None = None  # ordinalValue, what scored instruments add up
+    score: Decimal | None = None  # ordinalValue or itemWeight, what scored instruments add up
+    prefix: str = ""
+    exclusive: bool = False
+    selected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +63,53 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """A named expression, known to the element it stands on and to all below it."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What must be true of the answers: `human` is said where it is not. A `warning` questions once, then gives way."""
+
+    key: str
+    human: Wording
+    path: Path
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Toggle:
+    """Options that are offered only while an expression is true."""
+
+    keys: tuple[str, ...]
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Expressions:
+    """The SDC expressions of an item, compiled. `asked_if` is its enableWhenExpression."""
+
+    variables: tuple[Variable, ...] = ()
+    calculated: Path | None = None
+    initial: Path | None = None
+    asked_if: Path | None = None
+    options: Path | None = None  # answerExpression
+    toggles: tuple[Toggle, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+
+
+NO_EXPRESSIONS = Expressions()
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
-    """An item with FHIR's own names. `units` have UCUM codes; the first is the usual one."""
+    """An item with FHIR's own names. `units` have UCUM codes; the first is the usual one.
+
+    `occurs` are the fewest and the most rows or answers of an item that repeats. `raw` is the item as the file has it.
+    """
 
     link_id: str
     type: str
@@ -62,25 +119,51 @@ class Item:
     prefix: str = ""
     required: bool = False
     repeats: bool = False
-    silent: bool = False  # hidden or readOnly: carried along, never asked
+    silent: bool = False  # hidden, readOnly or calculated: carried along, never asked
     options: tuple[AnswerOption, ...] = ()
     conditions: tuple[Condition, ...] = ()
     all_conditions: bool = False
     initial: tuple[Value, ...] = ()
     minimum: Value | None = None
     maximum: Value | None = None
+    min_length: int | None = None
     max_length: int | None = None
     max_decimals: int | None = None
+    pattern: str = ""  # a regular expression that the whole text has to fit
+    entry_format: Wording | None = None
+    occurs: tuple[int, int | None] = (0, None)
     units: tuple[Coding, ...] = ()
     codes: tuple[Coding, ...] = ()
+    control: str = ""  # itemControl, such as gtable or slider
+    low_label: Wording | None = None
+    high_label: Wording | None = None
+    support_link: str = ""
+    observation: bool = False  # observationExtract
+    category: tuple[Coding, ...] = ()
+    expressions: Expressions = NO_EXPRESSIONS
     items: tuple["Item", ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _options_by_key: Mapping[str, AnswerOption] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_options_by_key", {option.key: option for option in reversed(self.options)})
 
     @property
     def is_question(self) -> bool:
         return self.type in QUESTION_TYPES
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether what lies below it comes once for each of its rows or answers."""
+        return self.repeats and bool(self.items)
+
+    @property
+    def collects(self) -> bool:
+        """Whether its answers are asked for one by one until there are no more."""
+        return self.repeats and self.is_question and self.type not in ("choice", "open-choice", "boolean")
+
     def option(self, key: str) -> AnswerOption | None:
-        return next((option for option in self.options if option.key == key), None)
+        return self._options_by_key.get(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +180,28 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Questionnaire:
-    """A questionnaire that can be run. `warnings` are oddities of the file that were put up with."""
+    """A questionnaire that can be run. `warnings` are oddities of the file that were put up with.
+
+    `expressions` are those of the whole form; `resource` is the FHIR resource, which expressions may look at.
+    """
 
     url: str
     version: str
     title: Wording
     items: tuple[Item, ...]
     warnings: tuple[Problem, ...] = ()
+    expressions: Expressions = NO_EXPRESSIONS
+    observation: bool = False
+    resource: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     evaluation_order: tuple[str, ...] = field(
         default=(), repr=False, compare=False
     )  # what an item waits for is earlier
+    computes: bool = field(default=False, repr=False, compare=False)  # whether answers make it compute anything
+    constrained: bool = field(default=False, repr=False, compare=False)
+    plan: Any = field(default=None, init=False, repr=False, compare=False)  # what `enabling` makes of it, kept
     _by_link_id: Mapping[str, Item] = field(default_factory=dict, repr=False, compare=False)
     _parents: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _rows: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def canonical(self) -> str:
@@ -119,6 +212,10 @@ class Questionnaire:
 
     def parent(self, link_id: str) -> Item | None:
         return self._by_link_id.get(self._parents.get(link_id, ""))
+
+    def rows_above(self, link_id: str) -> tuple[str, ...]:
+        """The link ids of the repeating items around it, from the outermost in: what its place is counted by."""
+        return self._rows.get(link_id, ())
 
     def ancestors(self, link_id: str) -> tuple[Item, ...]:
         """From the outermost to the parent."""
@@ -131,7 +228,7 @@ class Questionnaire:
 
     def walk(self) -> Iterator[Item]:
         """Every item in the order of the file."""
-        yield from _walk(self.items)
+        yield from self._by_link_id.values()
 
 
 def _walk(items: tuple[Item, ...]) -> Iterator[Item]:
@@ -140,15 +237,51 @@ def _walk(items: tuple[Item, ...]) -> Iterator[Item]:
         yield from _walk(item.items)
 
 
+def every(items: tuple[Item, ...]) -> Iterator[Item]:
+    """The items and all below them, in the order of the file."""
+    return _walk(items)
+
+
 def questionnaire(
-    url: str, version: str, title: Wording, items: tuple[Item, ...], warnings: tuple[Problem, ...]
+    url: str,
+    version: str,
+    title: Wording,
+    items: tuple[Item, ...],
+    warnings: tuple[Problem, ...],
+    *,
+    expressions: Expressions = NO_EXPRESSIONS,
+    observation: bool = False,
+    resource: Mapping[str, Any] | None = None,
 ) -> Questionnaire:
     """Puts a questionnaire together with its indexes."""
     parents = {child.link_id: item.link_id for item in _walk(items) for child in item.items}
     by_link_id = {item.link_id: item for item in _walk(items)}
+    rows: dict[str, tuple[str, ...]] = {}
+    for link_id in by_link_id:
+        parent = by_link_id.get(parents.get(link_id, ""))
+        above = rows[parent.link_id] if parent is not None else ()
+        rows[link_id] = (*above, parent.link_id) if parent is not None and parent.has_rows else above
     return Questionnaire(
-        url, version, title, items, warnings, _evaluation_order(by_link_id, parents), by_link_id, parents
+        url,
+        version,
+        title,
+        items,
+        warnings,
+        expressions,
+        observation,
+        resource or {},
+        _evaluation_order(by_link_id, parents),
+        any(_computes(item) for item in by_link_id.values()),
+        any(found.constraints for found in (expressions, *(item.expressions for item in by_link_id.values()))),
+        by_link_id,
+        parents,
+        rows,
     )
+
+
+def _computes(item: Item) -> bool:
+    found = item.expressions
+    return bool(found.calculated or found.asked_if or (item.silent and (item.initial or found.initial)))
 
 
 def _evaluation_order(by_link_id: Mapping[str, Item], parents: Mapping[str, str]) -> tuple[str, ...]:

@@ -29,7 +29,9 @@ class Corrected:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A question was left unanswered; `why` is skip, dont_know, decline, nothing or misunderstood."""
+    """A question was left unanswered; `why` is skip, dont_know, decline, nothing, misunderstood, constraint, or
+    no_media where the channel takes no photos.
+    """
 
     link_id: str
     why: str
@@ -95,10 +97,57 @@ class Postponed:
 
 @dataclass(frozen=True, slots=True)
 class NeedsHuman:
-    """A required question could not be answered; `why` is misunderstood, dont_know, decline or skip."""
+    """A required question could not be answered; `why` is misunderstood, constraint, dont_know, decline or skip."""
 
     link_id: str
     why: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintBroken:
+    """An answer does not meet a constraint of the form; it is questioned. `kept` says that it was taken all the same:
+    the form only warns, or the patient said it again.
+    """
+
+    link_id: str
+    key: str
+    message_id: str
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WrongFormat:
+    """A text is not of the form that the question asks for: its regex, or its least length."""
+
+    link_id: str
+    said: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowAdded:
+    """The patient has one more of what a group repeats; `row` counts from 0."""
+
+    link_id: str
+    row: int
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionFailed:
+    """An expression of the form (`what`) had no value because of `reason`; it was done without."""
+
+    link_id: str
+    what: str
+    reason: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The patient agreed to the summary of the answers."""
+
     message_id: str
 
 
@@ -119,5 +168,10 @@ Event = (
     | Restarted
     | Postponed
     | NeedsHuman
+    | ConstraintBroken
+    | WrongFormat
+    | RowAdded
+    | ExpressionFailed
+    | Confirmed
     | Completed
 )

@@ -28,7 +28,24 @@ class Amount:
     code: str = ""
 
 
-Plain = bool | int | Decimal | str | Coding | Amount
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A FHIR Attachment that lies elsewhere, such as a photo that a channel has taken in."""
+
+    url: str
+    content_type: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A FHIR Reference: the resource's address, or only the words for it."""
+
+    reference: str = ""
+    display: str = ""
+
+
+Plain = bool | int | Decimal | str | Coding | Amount | Attachment | Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +70,12 @@ class Value:
             if self.value.code:
                 quantity |= {"system": "http://unitsofmeasure.org", "code": self.value.code}
             return {"valueQuantity": quantity}
+        if isinstance(self.value, Attachment):
+            parts = {"contentType": self.value.content_type, "url": self.value.url, "title": self.value.title}
+            return {"valueAttachment": {key: text for key, text in parts.items() if text}}
+        if isinstance(self.value, Reference):
+            parts = {"reference": self.value.reference, "display": self.value.display}
+            return {"valueReference": {key: text for key, text in parts.items() if text}}
         if isinstance(self.value, Decimal):
             return {f"value{self.kind}": _json_number(self.value)}
         return {f"value{self.kind}": self.value}
@@ -85,6 +108,10 @@ def value_from(holder: Mapping[str, Any], prefix: str = "value") -> Value | None
             return Value(
                 kind, Amount(decimal_from(raw.get("value", 0)), str(raw.get("unit", "")), str(raw.get("code", "")))
             )
+        if kind == "Attachment" and isinstance(raw, Mapping):
+            return Value(kind, Attachment(*(str(raw.get(name, "")) for name in ("url", "contentType", "title"))))
+        if kind == "Reference" and isinstance(raw, Mapping):
+            return Value(kind, Reference(str(raw.get("reference", "")), str(raw.get("display", ""))))
     return None
 
 
@@ -98,6 +125,9 @@ def decimal_from(raw: object) -> Decimal:
     return found
 
 
+_MOMENTS = {"Date", "DateTime", "Time"}  # written so that they sort as texts, as far as both go
+
+
 def compare(one: Value, other: Value) -> int | None:
     """-1, 0 or 1 as `one` is less than, equal to or greater than `other`; None where they cannot be compared.
 
@@ -108,6 +138,8 @@ def compare(one: Value, other: Value) -> int | None:
         if isinstance(a, Coding) and isinstance(b, Coding):
             return 0 if a.same(b) else None
         return 0 if isinstance(a, Coding) and b in (a.code, a.display) else None
+    if isinstance(a, Reference | Attachment) or isinstance(b, Reference | Attachment):
+        return 0 if a == b else None
     if isinstance(a, Amount) and isinstance(b, Amount):
         if a.code and b.code and a.code != b.code:
             return None
@@ -119,7 +151,7 @@ def compare(one: Value, other: Value) -> int | None:
     if isinstance(a, bool) or isinstance(b, bool):
         return (0 if a == b else None) if isinstance(a, bool) and isinstance(b, bool) else None
     if isinstance(a, str) and isinstance(b, str):
-        if one.kind in ("Date", "DateTime") and other.kind in ("Date", "DateTime"):
+        if one.kind in _MOMENTS or other.kind in _MOMENTS:
             shared = min(len(a), len(b))
             return _order(a[:shared], b[:shared])
         return _order(a, b)

@@ -7,6 +7,7 @@ an answer it has not given yet; for what stays unreached it works out which answ
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +16,19 @@ from decimal import Decimal
 from itertools import product
 from typing import Any
 
-from carethread.questionnaires.conversation import Input, answer, start
-from carethread.questionnaires.definition import Condition, Item, Questionnaire
+from carethread.questionnaires.conversation import Input, Step, answer, start
+from carethread.questionnaires.definition import Condition, Expressions, Item, Questionnaire
 from carethread.questionnaires.enabling import holds
-from carethread.questionnaires.events import Answered, NeedsHuman, Skipped
-from carethread.questionnaires.values import Amount, Coding, Value
+from carethread.questionnaires.events import Answered, ConstraintBroken, NeedsHuman, Skipped, WrongFormat
+from carethread.questionnaires.questions import Question
+from carethread.questionnaires.samples import sample
+from carethread.questionnaires.values import Amount, Attachment, Coding, Value
 
 _ROUNDS = 400  # conversations at most
+_WORK = 1_500_000  # items looked at, an expression counting as fifty, before the walk is content with what it has seen
+_EXPRESSION = 50
+_OPTIONS = 12  # options of a question that are tried besides those that other items wait for
+_ROWS = 2  # rows of a group, or answers to one question, in the first conversation
 _IDLE = 3  # rounds without anything new after which the rest is looked for on purpose
 _STEPS_AN_ITEM = 6  # messages after which a round is taken for a loop
 _ALTERNATIVES = 24  # ways to switch one item on that are tried
@@ -36,6 +43,7 @@ class Reply:
     text: str
     selected: str | None = None
     value: Value | None = None
+    media: tuple[Attachment, ...] = ()
 
 
 @dataclass(slots=True)
@@ -78,17 +86,21 @@ class _Walker:
         self._replies = {item.link_id: list(replies(item, waited_for[item.link_id], now)) for item in self._questions}
         self._given: Counter[tuple[str, int]] = Counter()
         self._refused: set[tuple[str, int]] = set()
+        self._puzzled: set[str] = set()  # where a form of writing was asked for that nobody can guess
         self._reached: dict[str, None] = {}
         self._dead_ends: dict[str, None] = {}
         self._loops: dict[str, None] = {}
         self._asked = 0
         self._rounds = 0
+        self._work = 0
+        expressions = [questionnaire.expressions, *(item.expressions for item in questionnaire.walk())]
+        self._cost = sum(1 for _ in questionnaire.walk()) + _EXPRESSION * sum(map(_count, expressions))
 
     def walk(self) -> Walk:
         self._until_idle()
         for item in self._questions:
             for wish in self._wishes(item):
-                if item.link_id in self._reached or self._rounds >= _ROUNDS:
+                if item.link_id in self._reached or self._is_tired():
                     break
                 self._round(wish)
         self._until_idle()
@@ -104,42 +116,72 @@ class _Walker:
     def _until_idle(self) -> None:
         """Converse until nothing new has come up for a while."""
         idle = 0
-        while self._rounds < _ROUNDS and idle < _IDLE:
+        while not self._is_tired() and idle < _IDLE:
             idle = 0 if self._round({}) else idle + 1
+
+    def _is_tired(self) -> bool:
+        return self._rounds >= _ROUNDS or (self._rounds > 0 and self._work >= _WORK)
 
     def _round(self, wish: Wish) -> bool:
         """One conversation; whether it did anything that none before it did."""
         self._rounds += 1
         new = False
-        step = start(self._questionnaire, language=self._language, now=self._now)
+        step = start(self._questionnaire, language=self._language, now=self._now, media=True)
         tried: Counter[str] = Counter()
         for number in range(_STEPS_AN_ITEM * (len(self._questions) + 1)):
             question = step.question
             if question is None:
                 return new
             link_id = question.link_id
-            if link_id not in self._reached:
+            if link_id not in self._reached and question.kind != "group":
                 self._reached[link_id] = None
                 new = True
             self._asked += 1
+            self._work += self._cost
+            if question.framing == "more":
+                step = self._after_more(question, step, tried, number)
+                continue
             place = self._choose(link_id, wish, tried[link_id])
             tried[link_id] += 1
             new = new or not self._given[link_id, place]
             self._given[link_id, place] += 1
-            reply = self._replies[link_id][place]
-            step = answer(
-                self._questionnaire, step.session,
-                Input(reply.text, self._language, f"m{number}", self._now, selected=reply.selected),
-            )  # fmt: skip
+            step = self._say(step, self._reply(question, place), number)
             if not any(isinstance(event, Answered | Skipped) and event.link_id == link_id for event in step.events):
                 self._refused.add((link_id, place))
+            if any(isinstance(event, ConstraintBroken | WrongFormat) for event in step.events):
+                self._puzzled.add(link_id)
             if any(isinstance(event, NeedsHuman) for event in step.events):
-                if all((link_id, at) in self._refused for at in range(len(self._replies[link_id]))):
+                every = range(len(self._replies[link_id]))
+                if link_id not in self._puzzled and all((link_id, at) in self._refused for at in every):
                     self._dead_ends[link_id] = None
                 return new
         if step.question is not None:
             self._loops[step.question.link_id] = None
         return new
+
+    def _reply(self, question: Question, place: int) -> Reply:
+        """The reply at a place of the list; of options that come with the answers so far, one that is offered."""
+        reply = self._replies[question.link_id][place]
+        offered = [option.key for option in question.options]
+        item = self._questionnaire.item(question.link_id)
+        if item is None or item.expressions.options is None or not offered or reply.text == "skip":
+            return reply
+        key = offered[place % len(offered)]
+        return Reply(key, key)
+
+    def _say(self, step: Step, reply: Reply, number: int) -> Step:
+        message = Input(reply.text, self._language, f"m{number}", self._now, selected=reply.selected, media=reply.media)
+        return answer(self._questionnaire, step.session, message)
+
+    def _after_more(self, question: Question, step: Step, tried: Counter[str], number: int) -> Step:
+        """Another row or answer in the first conversation, else no more."""
+        kept = f"more {question.link_id}"
+        tried[kept] += 1
+        if self._rounds > 1 or tried[kept] >= _ROWS:
+            return self._say(step, Reply("no", "false"), number)
+        if question.kind == "group":
+            return self._say(step, Reply("yes", "true"), number)
+        return self._say(step, self._replies[question.link_id][0], number)
 
     def _choose(self, link_id: str, wish: Wish, tried: int) -> int:
         """The reply that is wished for, else the one given least of those that were taken."""
@@ -187,27 +229,61 @@ def replies(item: Item, waited_for: list[Condition], now: datetime) -> Iterator[
     def add(reply: Reply) -> None:
         found.setdefault((reply.text, reply.selected), reply)
 
-    for option in item.options:
+    wanted = [condition.answer for condition in waited_for if condition.operator != "exists"]
+    named = [option for option in item.options[_OPTIONS:] if option.value in wanted or option.exclusive]
+    for option in (*item.options[:_OPTIONS], *named):
         add(Reply(option.wording.text or option.key, option.key, option.value))
     if item.type == "boolean":
         add(Reply("yes", "true", Value("Boolean", True)))
         add(Reply("no", "false", Value("Boolean", False)))
-    wanted = [condition.answer for condition in waited_for if condition.operator != "exists"]
     if item.type in ("integer", "decimal", "quantity"):
         for number in _numbers(item, wanted):
             add(_number(item, number))
     if item.type == "date":
         for day in _days(item, wanted, now.date()):
             add(Reply(day.isoformat(), value=Value("Date", day.isoformat())))
-    if item.type in ("string", "text", "open-choice"):
-        for text in (
-            *(str(_plain(value)) for value in wanted if not isinstance(value.value, Coding)),
-            "something else",
-        ):
-            add(Reply(text, value=Value("String", text)))
+    for text in _texts(item, wanted, now):
+        add(Reply(text, value=Value("String", text)))
+    if item.type == "attachment":
+        photo = Attachment("https://example.org/photo.jpg", "image/jpeg")
+        add(Reply("", value=Value("Attachment", photo), media=(photo,)))
     if not item.required or not found:
         add(Reply("skip"))
     yield from found.values()
+
+
+def _texts(item: Item, wanted: list[Value], now: datetime) -> Iterator[str]:
+    """What is typed where any words are an answer, and where a moment or an address is."""
+    if item.type in ("string", "text", "open-choice"):
+        yield from (str(_plain(value)) for value in wanted if not isinstance(value.value, Coding))
+        fitting = [found for text in (item.pattern, *_patterns(item.expressions)) for found in [sample(text)] if found]
+        yield from fitting
+        if not fitting:
+            yield "something else".ljust(item.min_length or 0, ".")[: item.max_length or None]
+    if item.type in ("dateTime", "time"):
+        known = [str(value.value) for value in (item.minimum, item.maximum, *wanted) if value is not None]
+        yield from known
+        yield now.isoformat(timespec="seconds") if item.type == "dateTime" else "14:30"
+    if item.type == "url":
+        yield "https://example.org/page"
+    if item.type == "reference":
+        yield "Doctor Green"
+
+
+def _patterns(expressions: Expressions) -> Iterator[str]:
+    """The patterns that the constraints of an item hold a text against."""
+    for constraint in expressions.constraints:
+        yield from re.findall(r"matches(?:Full)?\('((?:[^'\\\\]|\\\\.)*)'\)", constraint.path.text)
+
+
+def _count(expressions: Expressions) -> int:
+    single = (expressions.calculated, expressions.initial, expressions.asked_if, expressions.options)
+    return (
+        sum(1 for found in single if found is not None)
+        + len(expressions.variables)
+        + len(expressions.constraints)
+        + len(expressions.toggles)
+    )
 
 
 def _numbers(item: Item, wanted: list[Value]) -> Iterator[Decimal]:
@@ -239,7 +315,7 @@ def _number(item: Item, number: Decimal) -> Reply:
         return Reply(plain, value=Value("Decimal", number))
     unit = item.units[0] if item.units else Coding("")
     shown = unit.display or unit.code
-    return Reply(f"{plain} {shown}".strip(), value=Value("Quantity", Amount(number, shown, unit.code)))
+    return Reply(plain, value=Value("Quantity", Amount(number, shown, unit.code)))
 
 
 def _plain(value: Value) -> object:

@@ -35,16 +35,10 @@ REFUSED = [
     ({"resourceType": "Patient"}, "-", "no FHIR Questionnaire"),
     (file(), "-", "no items"),
     (file({"text": "?", "type": "string"}), "-", "no linkId"),
-    (file(question("a", "attachment")), "a", "'attachment' is not run yet"),
     (file(question("a", "colour")), "a", "'colour' is no R4 item type"),
     (file(question("a"), question("a")), "a", "2 items have this link id"),
-    (file(question("a", "choice")), "a", "nothing to choose"),
-    (file(question("a", "choice", answerValueSet="http://x.example/vs")), "a", "not in the file"),
-    (
-        file(question("a", enableWhen=[{"question": "z", "operator": "=", "answerBoolean": True}])),
-        "a",
-        "'z', which no item is",
-    ),
+    (file(question("a", "choice", required=True)), "a", "nothing to choose"),
+    (file(question("a", "choice", required=True, answerValueSet="http://x.example/vs")), "a", "not in the file"),
     (
         file(question("a"), question("b", enableWhen=[{"question": "a", "operator": "~", "answerBoolean": True}])),
         "b",
@@ -62,18 +56,17 @@ REFUSED = [
     (
         file(
             question(
-                "sum",
-                "integer",
+                "a",
                 extension=[
                     {
-                        "url": "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-calculatedExpression",
-                        "valueExpression": {"language": "text/fhirpath", "expression": "1"},
+                        "url": "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression",
+                        "valueExpression": {"language": "text/cql", "expression": "true"},
                     }
                 ],
             )
         ),
-        "sum",
-        "calculated from other answers",
+        "a",
+        "enableWhenExpression is written in text/cql",
     ),
     (file(question("a", "choice", answerOption=[{"valueInteger": "one"}])), "a", "not of its type"),
 ]
@@ -81,7 +74,15 @@ REFUSED = [
 WARNED = [
     (file(question("a", "string", text="<b>Name</b>?")), "a", "HTML"),
     (file({"linkId": "a", "type": "string"}), "a", "no text"),
-    (file(question("a", "group", repeats=True, item=[question("b")])), "a", "repeats"),
+    (file(question("a", repeats=True)), "a", "repeats"),
+    (file(question("a", "choice")), "a", "nothing to choose"),
+    (file(question("a", "choice", answerValueSet="http://x.example/vs")), "a", "not in the file"),
+    (file(question("a", "open-choice", answerValueSet="http://x.example/vs")), "a", "not in the file"),
+    (
+        file(question("a", enableWhen=[{"question": "z", "operator": "=", "answerBoolean": True}])),
+        "a",
+        "'z', which no item is",
+    ),
     (file(question("a", "choice", answerOption=[{"valueCoding": {"code": "x"}}])), "a", "no display"),
     (
         file(question("a", enableWhen=[{"question": "b", "operator": "exists", "answerBoolean": True}]), question("b")),
@@ -123,7 +124,7 @@ def test_put_up_with_but_named(resource: dict[str, Any], link_id: str, words: st
 
 def test_every_bad_item_is_named_at_once() -> None:
     with pytest.raises(QuestionnaireRefused) as refused:
-        load(file(question("a", "attachment"), question("b", "choice"), question("c")))
+        load(file(question("a", "colour"), question("b", "choice", required=True), question("c")))
     assert [problem.link_id for problem in refused.value.problems] == ["a", "b"]
 
 
