@@ -37,9 +37,12 @@ class Progress:
     alarms: tuple[Rule, ...]
 
 
-async def waiting(session: AsyncSession, conversation_id: uuid.UUID) -> QuestionnaireRun | None:
-    """The run that this conversation has to answer next: the one under way, else the oldest that waits."""
-    found = await session.scalars(
+async def waiting(session: AsyncSession, conversation_id: uuid.UUID, *, alone: bool = False) -> QuestionnaireRun | None:
+    """The run that this conversation has to answer next: the one under way, else the oldest that waits.
+
+    `alone` holds it until the transaction ends: the patient may be answering on the web page at the same time.
+    """
+    query = (
         select(QuestionnaireRun)
         .where(
             QuestionnaireRun.conversation_id == conversation_id,
@@ -48,6 +51,7 @@ async def waiting(session: AsyncSession, conversation_id: uuid.UUID) -> Question
         .order_by(QuestionnaireRun.state, QuestionnaireRun.created_at)
         .limit(1)
     )
+    found = await session.scalars(query.with_for_update() if alone else query)
     return found.first()
 
 
@@ -71,10 +75,12 @@ def questionnaire_of(programs: Programs, run: QuestionnaireRun) -> tuple[Program
     return program, program.questionnaires[run.questionnaire]
 
 
-def opened(questionnaire: Questionnaire, run: QuestionnaireRun, *, language: str, now: datetime) -> Step:
+def opened(
+    program: Program, questionnaire: Questionnaire, run: QuestionnaireRun, *, language: str, now: datetime
+) -> Step:
     """The first question, or the one where the patient left off."""
     if run.state == "waiting" or not run.session:
-        return start(questionnaire, language=language, now=now)
+        return start(questionnaire, language=language, now=now, confirm=program.plan_of(run.questionnaire).confirm)
     return resume(questionnaire, Session.from_json(run.session), language=language, now=now)
 
 
@@ -98,17 +104,18 @@ async def keep(
     *,
     now: datetime,
     inbox_id: int | None,
+    on: str = "chat",
 ) -> Progress:
     """Keep a step with its message in one transaction: session, alarms, and at the end the write to the EHR.
 
-    An alarm is raised by the first answer that meets its rule, not only at the end.
+    An alarm is raised by the first answer that meets its rule, not only at the end. `on` is where the next question is
+    put: "chat" or "page".
     """
     run.session = step.session.to_json()
+    run.asked_on = on
     run.last_message_id = step.session.last_message
     run.state = {"completed": "completed", "needs-human": "stopped"}.get(step.status, "running")
-    response = to_response(
-        questionnaire, step.session, subject=f"Patient/{run.patient_id}", source=f"Patient/{run.patient_id}"
-    )
+    response = response_of(questionnaire, run)
     alarms = tuple(program.alarms(response))
     for rule in alarms:
         await _alarm(session, clinic, run, rule, response, now=now, inbox_id=inbox_id)
@@ -120,6 +127,12 @@ async def keep(
     if run.state in ("completed", "stopped"):
         await _close(session, run, now)
     return Progress(step, alarms)
+
+
+def response_of(questionnaire: Questionnaire, run: QuestionnaireRun) -> dict[str, Any]:
+    """The QuestionnaireResponse of what is answered so far."""
+    patient = f"Patient/{run.patient_id}"
+    return to_response(questionnaire, Session.from_json(run.session), subject=patient, source=patient)
 
 
 async def _alarm(

@@ -23,7 +23,7 @@ from carethread.questionnaires.events import (
     WrongFormat,
 )
 from carethread.questionnaires.loading import QuestionnaireRefused, load
-from carethread.questionnaires.questions import Question, QuestionOption, SummaryLine
+from carethread.questionnaires.questions import Question, QuestionOption, SummaryLine, current_question
 from carethread.questionnaires.responses import to_response
 from carethread.questionnaires.sessions import Given, Place, Rows, Session
 from carethread.questionnaires.values import Amount, Attachment, Coding, Reference, Value
@@ -65,6 +65,7 @@ __all__ = [
     "WentBack",
     "WrongFormat",
     "answer",
+    "current_question",
     "load",
     "resume",
     "start",
