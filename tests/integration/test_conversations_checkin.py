@@ -501,4 +501,4 @@ async def test_a_red_flag_on_the_web_page(scene: Scene) -> None:
         await page.say(choice="true")
         assert "Call 911 now" in await page.say(words="I cannot breathe and my chest is killing me")
     await scene.expect_news("safety_emergency")
-    await scene.escalation("emergency", severity="emergency")
+    assert "emergency" in {row.reason for row in await scene.escalations()}
