@@ -23,6 +23,7 @@ from carethread.questionnaires.events import (
     WrongFormat,
 )
 from carethread.questionnaires.loading import QuestionnaireRefused, load
+from carethread.questionnaires.observations import to_observations
 from carethread.questionnaires.questions import Question, QuestionOption, SummaryLine
 from carethread.questionnaires.responses import to_response
 from carethread.questionnaires.sessions import Given, Place, Rows, Session
@@ -68,5 +69,6 @@ __all__ = [
     "load",
     "resume",
     "start",
+    "to_observations",
     "to_response",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -68,16 +68,35 @@ class Walk:
         }
 
 
-def walk(questionnaire: Questionnaire, *, now: datetime, language: str = "en") -> Walk:
-    """Go every way through a questionnaire that there is, as far as a few hundred conversations can."""
-    return _Walker(questionnaire, now, language).walk()
+def walk(
+    questionnaire: Questionnaire,
+    *,
+    now: datetime,
+    language: str = "en",
+    launch: Mapping[str, Any] | None = None,
+    tired: Callable[[], bool] = lambda: False,
+) -> Walk:
+    """Go every way through a questionnaire that there is, as far as a few hundred conversations can.
+
+    `launch` is what expressions may refer to. Once `tired` says so no further conversation is begun.
+    """
+    return _Walker(questionnaire, now, language, launch, tired).walk()
 
 
 class _Walker:
-    def __init__(self, questionnaire: Questionnaire, now: datetime, language: str) -> None:
+    def __init__(
+        self,
+        questionnaire: Questionnaire,
+        now: datetime,
+        language: str,
+        launch: Mapping[str, Any] | None,
+        tired: Callable[[], bool],
+    ) -> None:
         self._questionnaire = questionnaire
         self._now = now
         self._language = language
+        self._launch = launch
+        self._tired = tired
         self._questions = [item for item in questionnaire.walk() if item.is_question and not item.silent]
         waited_for: defaultdict[str, list[Condition]] = defaultdict(list)
         for item in questionnaire.walk():
@@ -120,13 +139,13 @@ class _Walker:
             idle = 0 if self._round({}) else idle + 1
 
     def _is_tired(self) -> bool:
-        return self._rounds >= _ROUNDS or (self._rounds > 0 and self._work >= _WORK)
+        return self._rounds >= _ROUNDS or (self._rounds > 0 and (self._work >= _WORK or self._tired()))
 
     def _round(self, wish: Wish) -> bool:
         """One conversation; whether it did anything that none before it did."""
         self._rounds += 1
         new = False
-        step = start(self._questionnaire, language=self._language, now=self._now, media=True)
+        step = start(self._questionnaire, language=self._language, now=self._now, launch=self._launch, media=True)
         tried: Counter[str] = Counter()
         for number in range(_STEPS_AN_ITEM * (len(self._questions) + 1)):
             question = step.question
