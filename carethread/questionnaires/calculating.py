@@ -173,9 +173,17 @@ class Scope:
         values = item.initial or selected
         return values if item.repeats else values[:1]
 
-    def offered(self, item: Item, place: Place) -> Item:
-        """The item with the options that it has for these answers."""
+    def shaped(self, item: Item, place: Place) -> Item:
+        """The item with the text, limits and options that it has for these answers."""
         found = item.expressions
+        if found.text is not None:
+            words = [str(part) for part in self._evaluated(found.text, item, place, "text") if part not in (None, "")]
+            item = replace(item, wording=Wording(" ".join(words))) if words else item
+        item = replace(
+            item,
+            minimum=self._limit(found.minimum, item, place, "minimum") or item.minimum,
+            maximum=self._limit(found.maximum, item, place, "maximum") or item.maximum,
+        )
         if found.options is not None:
             results = self._evaluated(found.options, item, place, "answerExpression")
             options = tuple(option for raw in results for option in [as_option(raw)] if option is not None)
@@ -192,6 +200,9 @@ class Scope:
             left = tuple(option for option in item.options if option.key not in switched_off)
             item = replace(item, options=left)
         return item
+
+    def _limit(self, path: Path | None, item: Item, place: Place, what: str) -> Value | None:
+        return None if path is None else next(iter(self.values(path, item, place, what)), None)
 
     def broken(self, constraints: Sequence[Constraint], item: Item | None, place: Place) -> Constraint | None:
         """The first constraint that these answers do not meet. One that has no result counts as met."""

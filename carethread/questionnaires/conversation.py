@@ -42,9 +42,9 @@ from carethread.questionnaires.questions import (
     Question,
     askable,
     next_asked,
-    offered_item,
     proposal,
     question,
+    shaped_item,
     shares_scale,
     summary,
     texts_of,
@@ -211,7 +211,7 @@ class _Turn:
             return self.ask_next()
         if item.type == "group":
             return self.take_on_rows(message, item, current)
-        item = offered_item(self.questionnaire, self.session, item, current.place)
+        item = shaped_item(self.questionnaire, self.session, item, current.place)
         if item.type == "attachment" and message.media:
             values = tuple(Value("Attachment", one) for one in message.media)
             return self.settle(item, Taken(values if item.repeats else values[:1], "exact", 1.0), message.text)
@@ -703,7 +703,7 @@ class _Turn:
         item = found.item
         if found.more or item.type != "choice" or not (item.expressions.options or item.expressions.toggles):
             return False
-        return not offered_item(self.questionnaire, self.session, item, found.place).options
+        return not shaped_item(self.questionnaire, self.session, item, found.place).options
 
     def complete(self) -> Step:
         context = unseen_context(self.questionnaire, self.session, None)

@@ -90,15 +90,25 @@ class Toggle:
 
 @dataclass(frozen=True, slots=True)
 class Expressions:
-    """The SDC expressions of an item, compiled. `asked_if` is its enableWhenExpression."""
+    """The SDC expressions of an item, compiled. `asked_if` is its enableWhenExpression, `options` its
+    answerExpression; `text`, `minimum` and `maximum` give what the file leaves to be computed.
+    """
 
     variables: tuple[Variable, ...] = ()
     calculated: Path | None = None
     initial: Path | None = None
     asked_if: Path | None = None
-    options: Path | None = None  # answerExpression
+    options: Path | None = None
+    text: Path | None = None
+    minimum: Path | None = None
+    maximum: Path | None = None
     toggles: tuple[Toggle, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+
+    @property
+    def shapes(self) -> bool:
+        """Whether the question itself depends on the answers so far."""
+        return bool(self.toggles or self.options or self.text or self.minimum or self.maximum)
 
 
 NO_EXPRESSIONS = Expressions()
