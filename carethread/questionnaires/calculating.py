@@ -40,33 +40,20 @@ _NEVER_SETTLES = "it never comes to rest"
 def settled(
     questionnaire: Questionnaire, session: Session, now: datetime, message_id: str
 ) -> tuple[Session, list[Event]]:
-    """The session with everything computed anew, and without the answers of what is no longer enabled."""
-    session = _pruned(questionnaire, session)
+    """The session with everything computed anew."""
     if not questionnaire.computes:
         return session, []
     failures: dict[tuple[str, str], str] = {}
     before: Session | None = None
     for _ in range(_MOST_PASSES):
         before = session
-        session = _pruned(questionnaire, _Pass(questionnaire, session, now, failures).run())
+        session = _Pass(questionnaire, session, now, failures).run()
         if (session.given, session.off) == (before.given, before.off):
             break
     else:
         unruly = next((item.link_id for item in questionnaire.walk() if item.expressions.calculated), "-")
         failures[unruly, "calculatedExpression"] = _NEVER_SETTLES
     return session, [ExpressionFailed(*where, why, message_id) for where, why in failures.items()]
-
-
-def _pruned(questionnaire: Questionnaire, session: Session) -> Session:
-    """Without the answers of places that are no longer enabled, and what hung on those."""
-    while not session._pruned:
-        on = enabled_in(questionnaire, session)
-        stale = [given.place for given in session.given if given.place not in on]
-        if not stale:
-            object.__setattr__(session, "_pruned", True)
-        else:
-            session = session.without(stale)
-    return session
 
 
 @dataclass(slots=True)

@@ -403,6 +403,9 @@ class _Loader:
                 compiled = self._compiled(extension, link_id, f"its {tail}", instead, scope, self._must_run(raw, tail))
                 if compiled is not None:
                     single.setdefault(what, compiled)
+                    for name in _names_in(extension):
+                        scope |= {name}
+                        variables.append(Variable(name, compiled))
             elif tail in _DONE_WITHOUT:
                 self.warn(link_id, _DONE_WITHOUT[tail], "put what is needed into the file itself")
             elif tail == "answerOptionsToggleExpression":
