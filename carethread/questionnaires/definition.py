@@ -208,6 +208,7 @@ class Questionnaire:
     )  # what an item waits for is earlier
     computes: bool = field(default=False, repr=False, compare=False)  # whether answers make it compute anything
     constrained: bool = field(default=False, repr=False, compare=False)
+    memory: Any = field(default=None, init=False, repr=False, compare=False)  # what `calculating` found last, kept
     plan: Any = field(default=None, init=False, repr=False, compare=False)  # what `enabling` makes of it, kept
     _by_link_id: Mapping[str, Item] = field(default_factory=dict, repr=False, compare=False)
     _parents: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

@@ -113,6 +113,8 @@ class _Walker:
         self._rounds = 0
         self._work = 0
         expressions = [questionnaire.expressions, *(item.expressions for item in questionnaire.walk())]
+        all_items = list(questionnaire.walk())
+        self._most_steps = _STEPS_AN_ITEM * (len(all_items) + 1) * (1 + sum(item.repeats for item in all_items))
         self._cost = sum(1 for _ in questionnaire.walk()) + _EXPRESSION * sum(map(_count, expressions))
 
     def walk(self) -> Walk:
@@ -147,7 +149,7 @@ class _Walker:
         new = False
         step = start(self._questionnaire, language=self._language, now=self._now, launch=self._launch, media=True)
         tried: Counter[str] = Counter()
-        for number in range(_STEPS_AN_ITEM * (len(self._questions) + 1)):
+        for number in range(self._most_steps):
             question = step.question
             if question is None:
                 return new
@@ -183,7 +185,9 @@ class _Walker:
         reply = self._replies[question.link_id][place]
         offered = [option.key for option in question.options]
         item = self._questionnaire.item(question.link_id)
-        if item is None or item.expressions.options is None or not offered or reply.text == "skip":
+        if item is None or item.expressions.options is None or not offered:
+            return reply
+        if reply.text == "skip" and not item.required:
             return reply
         key = offered[place % len(offered)]
         return Reply(key, key)
