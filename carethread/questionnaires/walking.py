@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -325,9 +326,15 @@ def _near(number: Decimal | None) -> tuple[Decimal, ...]:
 
 def _days(item: Item, wanted: list[Value], today: date) -> Iterator[date]:
     known = [str(value.value) for value in (item.minimum, item.maximum, *wanted) if value is not None]
-    days = [date.fromisoformat(day[:10]) for day in known if len(day) >= 10]
+    days = [day for written in known for day in _day(written)]
     yield from (near for day in days for near in (day, day - timedelta(1), day + timedelta(1)))
     yield today - timedelta(30)
+
+
+def _day(written: str) -> Iterator[date]:
+    """A date that is written in full."""
+    with suppress(ValueError):
+        yield date.fromisoformat(written[:10])
 
 
 def _number(item: Item, number: Decimal) -> Reply:
