@@ -9,6 +9,10 @@ ifneq ($(PYENV_BINS),)
 export UV_PYTHON_SEARCH_PATH := $(subst $(empty) $(empty),:,$(strip $(PYENV_BINS)))
 endif
 
+# Everything imported is compiled once, at setup: else each process compiles it anew wherever bytecode is not written.
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'

@@ -88,6 +88,12 @@ class Scene:
         self.who = await self.world.patient(self.language, **changes)
         return self.who
 
+    async def child(self, *, years: int, **changes: Any) -> Somebody:
+        """A new child of that age at most a month ago, whose mother writes from her own phone."""
+        born = self.world.today() - timedelta(days=366 * years)
+        self.who = await self.world.child(self.language, born=born, **changes)
+        return self.who
+
     def be(self, key: str, *, elsewhere: bool = False) -> Somebody:
         """Somebody of the synthetic clinic's cast (sandbox/clinic/cast.yml); `elsewhere`: at a phone nobody knows."""
         self.who = self.world.of_the_cast(key)

@@ -105,7 +105,7 @@ class World:
         return Somebody(f"nobody-{number}", given, family, born, _phone(number), zip_code, mrn, "en")
 
     async def patient(self, language: str, **changes: Any) -> Somebody:
-        """A new patient. `changes` are elements of the resource that differ."""
+        """A new patient. `changes` are elements of the resource that differ; empty ones are left out."""
         who = self.nobody()
         number = int(who.id.removeprefix("nobody-"))
         given, family = _NAMES[language][number % len(_NAMES[language])]
@@ -122,13 +122,27 @@ class World:
             ],
             **changes,
         }
-        made = await self.ehr.create(resource)
+        made = await self.ehr.create({name: value for name, value in resource.items() if value})
         born = date.fromisoformat(str(resource["birthDate"]))
         facts = ("zip", "last four", "mrn")
         return Somebody(
             made.id, given, family, born, who.phone, who.postal_code, who.mrn, language,
             facts[number % len(facts)],
         )  # fmt: skip
+
+    async def child(self, language: str, *, born: date, **changes: Any) -> Somebody:
+        """A new child whose mother has the phone."""
+        child = await self.patient(language, birthDate=born.isoformat(), telecom=[], **changes)
+        mother = {
+            "resourceType": "RelatedPerson",
+            "active": True,
+            "patient": {"reference": f"Patient/{child.id}"},
+            "relationship": [_concept("v3-RoleCode", "MTH"), _concept("v3-RoleCode", "GUARD")],
+            "name": [{"family": child.family, "given": ["Elisa"]}],
+            "telecom": [{"system": "phone", "use": "mobile", "value": child.phone}],
+        }
+        await self.ehr.create(mother)
+        return child
 
     # --- staff ----------------------------------------------------------------------------------------------------
 

@@ -129,7 +129,7 @@ def _process(name: str) -> Settings:
 
 
 async def _up(settings: Settings) -> int:
-    from carethread.cli.demo import check_files, welcome
+    from carethread.cli.demo import check_files, check_model, welcome
     from carethread.supervisor import CannotStart, Supervisor
 
     stop = asyncio.Event()
@@ -139,6 +139,7 @@ async def _up(settings: Settings) -> int:
     supervisor = Supervisor(settings, say=lambda text: click.echo(f"  • {text}"))
     click.echo("Starting Carethread")
     check_files(settings)
+    check_model()
     starting = asyncio.create_task(supervisor.start())
     stopping = asyncio.create_task(stop.wait())
     try:

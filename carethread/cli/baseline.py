@@ -22,6 +22,7 @@ import yaml
 
 from carethread.cli.understanding import PYTHON
 from carethread.config import PROJECT
+from carethread.yamls import parse
 
 EPOCHS = 100  # Rasa's default
 
@@ -65,7 +66,7 @@ def trained_baseline(epochs: int = EPOCHS, project: Path = PROJECT) -> Iterator[
 
 def default_pipeline(epochs: int) -> str:
     """The config.yml of the baseline, with this many epochs wherever there are any."""
-    config = yaml.safe_load(files("carethread.cli").joinpath("rasa_default.yml").read_text("utf-8"))
+    config = parse(files("carethread.cli").joinpath("rasa_default.yml").read_text("utf-8"))
     for component in config["pipeline"]:
         if "epochs" in component:
             component["epochs"] = epochs

@@ -23,7 +23,10 @@ def check_files(settings: Settings) -> None:
     triage(settings, texts)
     load_texts(settings.content_dir / "widget.yml", reading(settings))
     check_accounts(clinics, settings)
-    if not (PROJECT / "models" / "carethread.tar.gz").exists():
+
+
+def check_model() -> None:
+    if not model_path().exists():
         raise click.ClickException("there is no trained model; run `make train`")
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from carethread.bootstrap import utc_now
 from carethread.cli.chat import database_url
@@ -35,6 +34,7 @@ from carethread.questionnaires.readings.lexicon import common_words
 from carethread.questionnaires.readings.text import fold, words
 from carethread.storage.database import Database
 from carethread.storage.models import Staff
+from carethread.yamls import parse
 
 SKIP = "skip"
 NLU, PROOFS = PROJECT / "data" / "nlu", PROJECT / "tests" / "data"
@@ -258,7 +258,7 @@ def everyday_words() -> frozenset[str]:
         example
         for path in sorted(NLU.glob("*/*.yml"))
         if path.name != _OF_PEOPLE
-        for block in yaml.safe_load(path.read_text(encoding="utf-8"))["nlu"]
+        for block in parse(path.read_text(encoding="utf-8"))["nlu"]
         for example in block["examples"].splitlines()
     ]
     taught = {word for text in texts for word in words(text)}
@@ -269,7 +269,7 @@ def everyday_words() -> frozenset[str]:
 
 @cache
 def given_names() -> frozenset[str]:
-    table = yaml.safe_load(files("carethread.ehr").joinpath("nicknames.yml").read_text("utf-8"))["names"]
+    table = parse(files("carethread.ehr").joinpath("nicknames.yml").read_text("utf-8"))["names"]
     names = {fold(name).text for name in table} | {fold(form).text for forms in table.values() for form in forms}
     return frozenset(names - common_words())
 

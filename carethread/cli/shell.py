@@ -22,6 +22,7 @@ from carethread.config import PROJECT, Settings
 from carethread.messaging.intake import conversation_of
 from carethread.storage.database import Database
 from carethread.supervisor import CannotStart, Supervisor
+from carethread.yamls import parse
 
 # What Rasa calls, and what that needs in turn.
 _NEEDED = frozenset({"ehr", "actions"})
@@ -138,7 +139,7 @@ async def _sender(wish: Wish, database_url: str) -> str:
 
 def _endpoints(settings: Settings) -> str:
     """endpoints.yml, with the actions where this installation has them."""
-    endpoints = yaml.safe_load((PROJECT / "endpoints.yml").read_text(encoding="utf-8"))
+    endpoints = parse((PROJECT / "endpoints.yml").read_text(encoding="utf-8"))
     for name, path in (("action_endpoint", "webhook"), ("nlg", "nlg")):
         endpoints[name]["url"] = f"http://127.0.0.1:{settings.actions_port}/{path}"
     text: str = yaml.safe_dump(endpoints)

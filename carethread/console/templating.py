@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from carethread.clinic import ConfigError
+from carethread.yamls import parse
 
 _HERE: Final = Path(__file__).parent
 STATIC: Final = _HERE / "static"
@@ -44,7 +44,7 @@ def environment() -> Environment:
 
 def load_words(path: Path) -> dict[str, dict[str, str]]:
     """Tables of code → words; raises `ConfigError` for anything else."""
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw = parse(path.read_text(encoding="utf-8"))
     for table, entries in raw.items():
         if not isinstance(entries, dict) or not all(isinstance(text, str) and text for text in entries.values()):
             raise ConfigError(f"{path}: table '{table}' must map codes to words")

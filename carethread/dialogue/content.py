@@ -21,11 +21,12 @@ import structlog
 import yaml
 from babel.dates import format_date, format_datetime, format_time
 
-from carethread.clinic import YAML, Channel, Clinic, ConfigError, read_text, read_yaml
+from carethread.clinic import Channel, Clinic, ConfigError, read_text, read_yaml
 from carethread.dialogue.plain import Text, refuse_hard
 from carethread.questionnaires.readings import Option
 from carethread.safety.guard import Guard
 from carethread.safety.reading import Reading
+from carethread.yamls import SAFE
 
 log = structlog.get_logger()
 
@@ -264,7 +265,7 @@ def load_content(
 def _read(path: Path) -> list[Message]:
     text = read_text(path)
     raw = read_yaml(path, text)
-    root = yaml.compose(text, Loader=YAML)
+    root = yaml.compose(text, Loader=SAFE)
     if not isinstance(root, yaml.MappingNode) or not isinstance(raw, dict):
         raise ContentError(f"{path}:1: a content file maps keys to messages")
     lines: dict[str, int] = {}

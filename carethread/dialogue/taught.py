@@ -6,10 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from carethread.clinic import ConfigError
 from carethread.questionnaires.readings.text import fold
+from carethread.yamls import parse
 
 _ANNOTATION = re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\{[^}]*\})")
 
@@ -28,7 +27,7 @@ class Taught:
         """Every example, folded, with its intent."""
         found: dict[str, str] = {}
         for path in sorted(self.folder.glob("*.yml")):
-            for block in yaml.safe_load(path.read_text(encoding="utf-8")).get("nlu", ()):
+            for block in parse(path.read_text(encoding="utf-8")).get("nlu", ()):
                 if "intent" in block:
                     found |= {_key(line): str(block["intent"]) for line in _examples(block["examples"])}
         return found
@@ -60,7 +59,7 @@ class Taught:
             end -= 1  # blank lines and comments belong to what follows
         lines.insert(end, f"      - {line}\n")
         content = "".join(lines)
-        blocks = yaml.safe_load(content)["nlu"]
+        blocks = parse(content)["nlu"]
         if not any(block.get("intent") == intent and line in _examples(block["examples"]) for block in blocks):
             raise NotTaught(f"{path}: the example would not be read back as written; add it by hand")
         path.write_text(content, encoding="utf-8")

@@ -16,10 +16,10 @@ from importlib.resources import files
 from typing import Any
 
 import structlog
-import yaml
 
 from carethread.ehr.client import Ehr, Json, Params, Record
 from carethread.ehr.errors import EhrError
+from carethread.yamls import parse
 
 log = structlog.get_logger()
 
@@ -317,7 +317,7 @@ def _plain(text: str) -> str:
 
 @cache
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = yaml.safe_load(files("carethread.ehr").joinpath("chart.yml").read_text("utf-8"))
+    table: dict[str, Any] = parse(files("carethread.ehr").joinpath("chart.yml").read_text("utf-8"))
     missing: dict[str, Any] = {
         "codes": {}, "words": [], "value_codes": [], "classes": [], "within_days": None, "any_status": None,
     }  # fmt: skip

@@ -13,12 +13,12 @@ from importlib.resources import files
 from typing import Any
 
 import phonenumbers
-import yaml
 from rapidfuzz.distance import DamerauLevenshtein
 
 from carethread.ehr.client import Ehr, Record, escaped
 from carethread.ehr.elements import best_name, codes, day, ended, reference_id, written
 from carethread.ehr.errors import EhrRefused
+from carethread.yamls import parse
 
 # Numbers without a country code are read as this clinic's country's.
 REGION = "US"
@@ -193,7 +193,7 @@ def _is_name(spoken: Sequence[str], given: Sequence[str], family: Sequence[str])
 
 @cache
 def _nicknames() -> dict[str, list[str]]:
-    table = yaml.safe_load(files("carethread.ehr").joinpath("nicknames.yml").read_text("utf-8"))
+    table = parse(files("carethread.ehr").joinpath("nicknames.yml").read_text("utf-8"))
     return dict(table["names"])
 
 
@@ -269,7 +269,7 @@ def phones_of(telecom: Any) -> tuple[str, ...]:
 
 @cache
 def _guardians() -> tuple[dict[str, str], int]:
-    table = yaml.safe_load(files("carethread.ehr").joinpath("guardians.yml").read_text("utf-8"))
+    table = parse(files("carethread.ehr").joinpath("guardians.yml").read_text("utf-8"))
     return dict(table["relationships"]), int(table["adult_at"])
 
 

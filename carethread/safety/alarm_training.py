@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, diags
@@ -25,6 +24,7 @@ from carethread.safety.alarm import BUCKETS, LEVELS, LearnedAlarm, Limits, featu
 from carethread.safety.examples import Example, digest
 from carethread.safety.levels import RANK, Level
 from carethread.safety.rules import Rule
+from carethread.yamls import parse
 
 FOLDS: Final = 4
 SEED: Final = 20261129
@@ -66,7 +66,7 @@ def ordinary_texts(directory: Path) -> list[Example]:
     """Everyday messages: the training texts of every intent that is about no complaint."""
     found: list[Example] = []
     for path in sorted(directory.rglob("*.yml")):
-        for block in yaml.safe_load(path.read_text(encoding="utf-8")).get("nlu", ()):
+        for block in parse(path.read_text(encoding="utf-8")).get("nlu", ()):
             intent = block.get("intent")
             if intent is None or intent in _NOT_EVERYDAY:
                 continue

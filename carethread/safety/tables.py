@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from carethread.yamls import SAFE
+
 LANGUAGES = ("en", "es")
 
 
@@ -114,7 +116,7 @@ def read_table(path: Path) -> Entry:
 def parse_table(text: str, where: str) -> Entry:
     """Parse the text of a table; `where` is the name used in errors."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=SAFE)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise TableError(f"{where}:{line}: not YAML ({error.problem}); mend the line or quote the text") from None

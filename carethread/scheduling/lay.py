@@ -9,10 +9,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
 from rapidfuzz.distance import DamerauLevenshtein
 
 from carethread.clinic import Specialty
+from carethread.yamls import parse
 
 # Words at least so long may have one typo, and two from LONG on.
 FORGIVING = 5
@@ -22,7 +22,7 @@ LONG = 9
 @cache
 def table() -> dict[str, Any]:
     """The whole of `lay.yml`."""
-    loaded: dict[str, Any] = yaml.safe_load(files("carethread.scheduling").joinpath("lay.yml").read_text("utf-8"))
+    loaded: dict[str, Any] = parse(files("carethread.scheduling").joinpath("lay.yml").read_text("utf-8"))
     return loaded
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import yaml
+from carethread.yamls import parse
 
 Resource = dict[str, Any]
 
@@ -25,7 +25,7 @@ LANGUAGES = {"en": "English", "es": "Spanish"}
 @cache
 def table(name: str) -> dict[str, Any]:
     """One of the YAML files beside this module, by its name without `.yml`."""
-    loaded: dict[str, Any] = yaml.safe_load(Path(__file__).with_name(f"{name}.yml").read_text("utf-8"))
+    loaded: dict[str, Any] = parse(Path(__file__).with_name(f"{name}.yml").read_text("utf-8"))
     return loaded
 
 

@@ -411,19 +411,19 @@ async def test_a_baby_whose_mother_writes(scene: Scene) -> None:
 
 @on("whatsapp-es")
 async def test_a_child_with_vomiting_in_spanish(scene: Scene) -> None:
-    scene.be("sofia")
+    child = await scene.child(years=7, gender="female")
     await scene.play(
         es=[
-            ("mis citas", "ask_birth_date_shared"),
-            (ME, "verified|verified_guardian visits"),
-            ("mi hija está vomitando desde anoche", "triage_vomit_blood_green"),
+            ("mis citas", "ask_birth_date_child"),
+            (ME, "verified_guardian no_visits"),
+            ("mi hija está vomitando desde hace 3 horas", "triage_vomit_blood_green"),
             ("no", "triage_looks_very_ill"),
             ("no", "triage_dehydrated"),
             ("no, pero no retiene nada", TODAY),
             ("no", "symptom_watch"),
         ],
     )
-    row = await scene.escalation("symptoms", severity="urgent", patient_id="sofia-ramirez")
+    row = await scene.escalation("symptoms", severity="urgent", patient_id=child.id)
     assert row.rule == "vomiting:fluids"
     assert any("Cannot keep fluids down: yes" in written(note) for note in await notes(scene))
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import asyncpg
 import pytest
-import yaml
 
 from carethread.bootstrap import programs, utc_now
 from carethread.clinic import load_clinics
 from carethread.config import PROJECT
 from carethread.programs.enrolment import enrol_discharged
 from carethread.programs.touchpoints import start_now
+from carethread.yamls import parse
 from sandbox.talk import Patient
 from tests.stack import Stack, running_stack
 
@@ -53,7 +53,7 @@ class Story:
 
 def stories() -> Iterator[Story]:
     for path in sorted((PROJECT / "tests/stories").glob("test_*.yml")):
-        for story in yaml.safe_load(path.read_text(encoding="utf-8"))["stories"]:
+        for story in parse(path.read_text(encoding="utf-8"))["stories"]:
             if who := story.get("metadata"):
                 turns = tuple(_turns(story["steps"]))
                 yield Story(path.stem, story["story"], who["channel"], who.get("patient"), who.get("phone"), turns)

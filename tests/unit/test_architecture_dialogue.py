@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from rasa_sdk.executor import ActionExecutor
 
 from carethread.config import PROJECT
@@ -18,6 +17,7 @@ from carethread.conversations.handoff import EXITS, INTENTS
 from carethread.conversations.wishes import ASIDES, BOUNDARIES, TASKS
 from carethread.dialogue.content import Content, load_content
 from carethread.safety.triage_loading import load_triage
+from carethread.yamls import parse
 
 LANGUAGES = ("en", "es")
 ROOTS = ("carethread", "actions")
@@ -32,13 +32,13 @@ _KEY = re.compile(r"^(utter|word|line|channel)_[a-z0-9_]+$")
 
 @cache
 def content() -> Content:
-    clinic = yaml.safe_load((PROJECT / "clinics/riverbend/clinic.yml").read_text(encoding="utf-8"))
+    clinic = parse((PROJECT / "clinics/riverbend/clinic.yml").read_text(encoding="utf-8"))
     return load_content(PROJECT / "content", facts=sorted(clinic["facts"]))
 
 
 @cache
 def domain() -> dict[str, Any]:
-    return yaml.safe_load((PROJECT / "domain.yml").read_text(encoding="utf-8"))
+    return parse((PROJECT / "domain.yml").read_text(encoding="utf-8"))
 
 
 @cache
@@ -58,7 +58,7 @@ def nlu(language: str) -> Counter[str]:
     """How many different examples each intent has."""
     examples: dict[str, set[str]] = {}
     for path in (PROJECT / "data/nlu" / language).glob("*.yml"):
-        for block in yaml.safe_load(path.read_text(encoding="utf-8"))["nlu"]:
+        for block in parse(path.read_text(encoding="utf-8"))["nlu"]:
             if "intent" in block:
                 lines = {line.strip("- ").strip().lower() for line in block["examples"].splitlines()}
                 examples.setdefault(block["intent"], set()).update(lines - {""})
@@ -81,7 +81,7 @@ def steps(name: str) -> set[str]:
 
     for folder in ("rules", "stories"):
         for path in (PROJECT / "data" / folder).rglob("*.yml"):
-            walk(yaml.safe_load(path.read_text(encoding="utf-8")))
+            walk(parse(path.read_text(encoding="utf-8")))
     return found
 
 
@@ -174,7 +174,7 @@ def test_every_intent_has_examples_in_both_languages(language: str) -> None:
 def test_no_example_belongs_to_two_intents() -> None:
     owners: dict[str, set[str]] = {}
     for path in (PROJECT / "data/nlu").rglob("*.yml"):
-        for block in yaml.safe_load(path.read_text(encoding="utf-8"))["nlu"]:
+        for block in parse(path.read_text(encoding="utf-8"))["nlu"]:
             for line in block["examples"].splitlines() if "intent" in block else ():
                 text = re.sub(r"\[([^\]]+)\][({][^)}]*[)}]", r"\1", line.strip("- ").strip().lower())
                 owners.setdefault(text, set()).add(block["intent"])

@@ -24,6 +24,7 @@ from carethread.channels.web.texts import KEYS, load_texts
 from carethread.clinic import Account, Clinic, Clinics, ConfigError, load_clinics
 from carethread.config import PROJECT, Settings
 from carethread.messaging.types import OutboundMessage, Sent
+from carethread.yamls import parse
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 SECRET = "a-secret-that-only-this-test-knows"
@@ -318,7 +319,7 @@ class TestTexts:
         ],
     )
     def test_a_bad_file_is_refused_with_the_place(self, tmp_path: Path, change: Any, message: str) -> None:
-        raw = yaml.safe_load(WIDGET_YML.read_text(encoding="utf-8"))
+        raw = parse(WIDGET_YML.read_text(encoding="utf-8"))
         change(raw)
         path = tmp_path / "widget.yml"
         path.write_text(yaml.safe_dump(raw, allow_unicode=True, sort_keys=False), encoding="utf-8")

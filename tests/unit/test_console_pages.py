@@ -11,13 +11,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import yaml
 
 from carethread.clinic import load_clinic
 from carethread.console.site import local
 from carethread.console.templating import clock, environment, load_words, minutes, moment, segments, word
 from carethread.console.views import Item, Person, _facts, _summary, in_view, masked, ordered
 from carethread.storage.models import Staff
+from carethread.yamls import parse
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -136,7 +136,7 @@ def test_every_reason_that_a_clinic_routes_has_words() -> None:
 
 
 def test_every_state_of_the_ledger_has_words() -> None:
-    words = yaml.safe_load((ROOT / "carethread/console/words.yml").read_text())
+    words = parse((ROOT / "carethread/console/words.yml").read_text())
     states = {"queued", "sending", "sent", "delivered", "read", "failed", "blocked", "unknown"}
     assert set(words["delivery"]) == states
     assert set(words["severity"]) == {"emergency", "urgent", "soon", "routine"}

@@ -15,10 +15,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 
 from carethread.cli import app
 from carethread.config import PROJECT, Settings
+from carethread.yamls import parse
 
 COMPOSE = PROJECT / "docker-compose.yml"
 OURS = ("gateway", "worker", "actions", "engine")
@@ -30,7 +30,7 @@ BESIDES_SETTINGS = {"CARETHREAD_ENGINE_DATABASE_URL", "CARETHREAD_ACTIONS_URL", 
 
 @cache
 def compose() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = parse(COMPOSE.read_text(encoding="utf-8"))
     return loaded
 
 

@@ -85,7 +85,6 @@ PLACES = [
 
 @pytest.mark.parametrize(("file", "old", "new", "says"), PLACES)
 def test_a_hard_text_is_refused_wherever_it_stands(made: Settings, file: str, old: str, new: str, says: str) -> None:
-    load(made)
     change(made.content_dir.parent / file, old, new)
     with pytest.raises(ConfigError, match=says + rf" is at reading grade [\d.]+, and {LIMIT:g} is the most; .*plainer"):
         load(made)

@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 
 import click
 import pytest
-import yaml
 from click.testing import CliRunner, Result
 
 from carethread.cli import evaluating, reading, understanding
@@ -43,6 +42,7 @@ from carethread.dialogue.evaluation import (
     slices,
 )
 from carethread.dialogue.labelled import Entity, Example, ExampleError, read_example
+from carethread.yamls import parse
 
 INTENTS = frozenset({"greet", "deny", "faq_hours", "emergency", "book_appointment", "out_of_scope"})
 
@@ -466,7 +466,7 @@ def test_rasas_default_pipeline_stands_beside_ours() -> None:
 
 
 def test_the_default_pipeline_is_the_one_that_rasa_init_uses() -> None:
-    pipeline = yaml.safe_load(default_pipeline(7))["pipeline"]
+    pipeline = parse(default_pipeline(7))["pipeline"]
     assert [one["name"] for one in pipeline] == [
         "WhitespaceTokenizer", "RegexFeaturizer", "LexicalSyntacticFeaturizer", "CountVectorsFeaturizer",
         "CountVectorsFeaturizer", "DIETClassifier", "EntitySynonymMapper", "ResponseSelector", "FallbackClassifier",

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 import pytest
-import yaml
 
 from carethread.cli import review
 from carethread.cli.review import (
@@ -26,6 +25,7 @@ from carethread.dialogue.deidentify import Known, deidentified
 from carethread.dialogue.taught import NotTaught, Taught
 from carethread.messaging.review import Message
 from carethread.safety.examples import digest, example_texts
+from carethread.yamls import parse
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_an_example_is_added_at_the_end_of_its_intent_and_nothing_else_changes(n
     assert Taught(nlu / "es").add("dónde meto mi troca cuando vaya", "faq_parking") == path
     after = path.read_text(encoding="utf-8")
     assert after.replace("      - dónde meto mi troca cuando vaya\n", "") == before
-    blocks = yaml.safe_load(after)["nlu"]
+    blocks = parse(after)["nlu"]
     (block,) = [one for one in blocks if one.get("intent") == "faq_parking"]
     assert block["examples"].splitlines()[-1] == "- dónde meto mi troca cuando vaya"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from carethread.safety.alarm_training import ordinary_texts
 from carethread.safety.examples import example_texts
-from carethread.safety.screening import Screener, load_screener
+from carethread.safety.screening import Screener
+from carethread.yamls import parse
 
 pytestmark = pytest.mark.slow  # screens three thousand messages
 
@@ -30,11 +30,6 @@ SHARES: dict[str, tuple[int, dict[str, float]]] = {
 
 def proof(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (SETS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-@pytest.fixture(scope="module")
-def screener() -> Screener:
-    return load_screener(ROOT / "content" / "safety")
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
@@ -64,7 +59,7 @@ def test_nothing_of_the_proof_is_trained_on() -> None:
 
 
 def test_every_intent_is_proven_in_both_languages() -> None:
-    domain = yaml.safe_load((ROOT / "domain.yml").read_text(encoding="utf-8"))
+    domain = parse((ROOT / "domain.yml").read_text(encoding="utf-8"))
     names = {next(iter(intent)) for intent in domain["intents"] if isinstance(intent, dict)}
     names = {name for name in names if not name.startswith("EXTERNAL_")} - {"out_of_scope"}
     counts = Counter((row["intent"], row["language"]) for row in proof("intents"))

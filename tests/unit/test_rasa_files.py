@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-import yaml
 
 from carethread.clinic import Channel
 from carethread.config import PROJECT, Settings
 from carethread.conversations.handoff import EXITS
+from carethread.yamls import parse
 
 RULES = sorted((PROJECT / "data/rules").glob("*.yml"))
 STORIES = sorted((PROJECT / "tests/stories").glob("*.yml"))
@@ -36,7 +36,7 @@ SEEDS = {
 
 @cache
 def read(name: str) -> Any:
-    return yaml.safe_load((PROJECT / name).read_text(encoding="utf-8"))
+    return parse((PROJECT / name).read_text(encoding="utf-8"))
 
 
 def rules() -> list[dict[str, Any]]:

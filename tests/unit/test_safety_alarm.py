@@ -10,17 +10,12 @@ import pytest
 from carethread.safety.alarm import FILE, WINDOW, LearnedAlarm, windows, words_of
 from carethread.safety.alarm_training import Learned, learn, rule_texts
 from carethread.safety.examples import Example, digest, example_texts
-from carethread.safety.screening import LEARNED, Screener, load_screener
+from carethread.safety.screening import LEARNED, Screener
 from carethread.safety.tables import TableError
 
 SAFETY = Path(__file__).parents[2] / "content" / "safety"
 HURTS = ("my belly hurts so bad i cant stand", "the pain is so bad i cant move", "so much pain i cant get up")
 PARKS = ("where do i park my car", "can i park by the door", "is the car park free", "how much is the car park")
-
-
-@pytest.fixture(scope="module")
-def screener() -> Screener:
-    return load_screener(SAFETY)
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,11 @@ from pathlib import Path
 import pytest
 
 from carethread.safety.levels import combine
-from carethread.safety.screening import RuleSet, load_rules
+from carethread.safety.screening import RuleSet
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parent / "data"
 MOST_FALSE_ALARMS = 0.02
-
-
-@pytest.fixture(scope="module")
-def rules() -> RuleSet:
-    return load_rules(ROOT / "content" / "safety")
 
 
 def sentences(name: str) -> list[dict[str, str]]:

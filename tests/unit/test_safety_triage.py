@@ -7,7 +7,6 @@ import random
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,12 +27,13 @@ from carethread.safety.triage import (
     verdict,
 )
 from carethread.safety.triage_loading import load_triage
+from carethread.yamls import parse
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "content" / "safety" / "triage"
 TABLE = load_triage(FOLDER)
 COMPLAINTS = list(TABLE.complaints.values())
-EXAMPLES = yaml.safe_load((ROOT / "tests/data/triage_examples.yml").read_text("utf-8"))
+EXAMPLES = parse((ROOT / "tests/data/triage_examples.yml").read_text("utf-8"))
 
 
 def urgency(level: str) -> int:

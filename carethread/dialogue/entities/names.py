@@ -10,7 +10,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
@@ -18,6 +17,7 @@ from carethread.dialogue.entities.found import Found
 from carethread.questionnaires.readings.lexicon import common_words
 from carethread.questionnaires.readings.text import Token, fold, tokens
 from carethread.safety.spelling import SOUNDS
+from carethread.yamls import parse, parse_texts
 
 FORGIVING = 5  # letters from which one slip is forgiven
 LONG = 8  # and two
@@ -170,7 +170,7 @@ def load_names(lookups: Path) -> Names:
 
 
 def _of_lookups(path: Path) -> Iterator[tuple[str, str, str]]:
-    blocks = yaml.safe_load(path.read_text(encoding="utf-8"))["nlu"]
+    blocks = parse(path.read_text(encoding="utf-8"))["nlu"]
     canonical = {
         fold(phrase).text: block["synonym"] for block in blocks if "synonym" in block for phrase in _examples(block)
     }
@@ -211,6 +211,5 @@ def word_table() -> dict[str, Any]:
 
 def _read(name: str) -> dict[str, Any]:
     text = files("carethread.dialogue.entities").joinpath(name).read_text("utf-8")
-    # Every scalar stays text: "no" and "on" are words here, not truth values.
-    loaded: dict[str, Any] = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
+    loaded: dict[str, Any] = parse_texts(text)
     return loaded
