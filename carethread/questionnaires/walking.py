@@ -334,7 +334,9 @@ def _days(item: Item, wanted: list[Value], today: date) -> Iterator[date]:
 def _day(written: str) -> Iterator[date]:
     """A date that is written in full."""
     with suppress(ValueError):
-        yield date.fromisoformat(written[:10])
+        found = date.fromisoformat(written[:10])
+        if date.min < found < date.max:
+            yield found
 
 
 def _number(item: Item, number: Decimal) -> Reply:
