@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from benchmarks import long_conversation, start, turns, understanding
+from benchmarks import long_conversation, questionnaires, start, turns, understanding
 
 BENCHMARKS = {
     "turns": turns.main,
     "start": start.main,
     "long-conversation": long_conversation.main,
+    "questionnaires": questionnaires.main,
     "understanding": understanding.main,
 }
 LONG = frozenset({"understanding"})  # trains Rasa's default pipeline, which takes an hour or more: only when named

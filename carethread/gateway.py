@@ -30,8 +30,8 @@ def create_app(parts: Core, *, name: str = "carethread-gateway") -> App:
 
     app.blueprint(twilio.blueprint(parts.intake, parts.clinics, parts.settings, utc_now))
     app.blueprint(web.blueprint(parts, utc_now))
-    app.blueprint(console.blueprint(parts, utc_now))
     forms = programs(parts.settings, parts.clinics)
+    app.blueprint(console.blueprint(parts, forms, utc_now))
     app.blueprint(page.blueprint(parts, forms, links(parts.settings), utc_now))
     if not parts.settings.production:
         from sandbox import portal

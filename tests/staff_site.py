@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from carethread.bootstrap import programs
 from carethread.clinic import Clinic, Clinics, load_clinic
 from carethread.config import Settings
 from carethread.console import blueprint, create_staff
@@ -172,7 +173,7 @@ async def staff_site(
     parts = _Parts(settings or Settings(env="test"), clinics, database, updates)
     updates.start()
     try:
-        async with served(blueprint(parts, clock)) as (url, server):
+        async with served(blueprint(parts, programs(parts.settings, clinics), clock)) as (url, server):
             yield StaffSite(url, database, clinics[tenant], clock, stop=server.before_stop)
     finally:
         await updates.stop()

@@ -23,7 +23,8 @@ from carethread.questionnaires.events import (
     WrongFormat,
 )
 from carethread.questionnaires.loading import QuestionnaireRefused, load
-from carethread.questionnaires.questions import Question, QuestionOption, SummaryLine, current_question
+from carethread.questionnaires.observations import to_observations
+from carethread.questionnaires.questions import Question, QuestionOption, SummaryLine, current_question, summary
 from carethread.questionnaires.responses import to_response
 from carethread.questionnaires.sessions import Given, Place, Rows, Session
 from carethread.questionnaires.values import Amount, Attachment, Coding, Reference, Value
@@ -69,5 +70,7 @@ __all__ = [
     "load",
     "resume",
     "start",
+    "summary",
+    "to_observations",
     "to_response",
 ]

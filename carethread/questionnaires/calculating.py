@@ -6,7 +6,7 @@ of times. One that fails has no value, and says so in an event.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -40,33 +40,20 @@ _NEVER_SETTLES = "it never comes to rest"
 def settled(
     questionnaire: Questionnaire, session: Session, now: datetime, message_id: str
 ) -> tuple[Session, list[Event]]:
-    """The session with everything computed anew, and without the answers of what is no longer enabled."""
-    session = _pruned(questionnaire, session)
+    """The session with everything computed anew."""
     if not questionnaire.computes:
         return session, []
     failures: dict[tuple[str, str], str] = {}
     before: Session | None = None
     for _ in range(_MOST_PASSES):
         before = session
-        session = _pruned(questionnaire, _Pass(questionnaire, session, now, failures).run())
+        session = _Pass(questionnaire, session, now, failures).run()
         if (session.given, session.off) == (before.given, before.off):
             break
     else:
         unruly = next((item.link_id for item in questionnaire.walk() if item.expressions.calculated), "-")
         failures[unruly, "calculatedExpression"] = _NEVER_SETTLES
     return session, [ExpressionFailed(*where, why, message_id) for where, why in failures.items()]
-
-
-def _pruned(questionnaire: Questionnaire, session: Session) -> Session:
-    """Without the answers of places that are no longer enabled, and what hung on those."""
-    while not session._pruned:
-        on = enabled_in(questionnaire, session)
-        stale = [given.place for given in session.given if given.place not in on]
-        if not stale:
-            object.__setattr__(session, "_pruned", True)
-        else:
-            session = session.without(stale)
-    return session
 
 
 @dataclass(slots=True)
@@ -119,6 +106,39 @@ class _Pass:
 _ASKED_IF = "enableWhenExpression"
 
 
+_Key = tuple[str, str, tuple[int, ...]]
+_OF_THE_MOMENT = re.compile(r"\b(?:now|timeOfDay)\(\)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What an expression gave, or why nothing, and the answers that it looked at."""
+
+    found: list[Any]
+    failure: str
+    looked_at: tuple[tuple[Place, tuple[Value, ...]], ...]
+
+
+@dataclass(slots=True)
+class _Memory:
+    """Results that hold as long as the answers behind them do: most expressions of a form look at a few."""
+
+    rows: Mapping[str, Any]
+    launch: Any
+    day: Any
+    results: dict[_Key, _Result] = field(default_factory=dict)
+
+
+def _memory_of(questionnaire: Questionnaire, session: Session, now: datetime) -> _Memory:
+    """The results of the form so far, where the same items are enabled, for the same patient, on the same day."""
+    rows, day = enabled_in(questionnaire, session).rows, now.date()
+    kept = questionnaire.memory
+    if kept is None or kept.day != day or kept.rows != rows or kept.launch != session.launch:
+        kept = _Memory(rows, session.launch, day)
+        object.__setattr__(questionnaire, "memory", kept)
+    return kept  # type: ignore[no-any-return]
+
+
 class Scope:
     """The expressions of a form over the answers of one session."""
 
@@ -133,10 +153,23 @@ class Scope:
         self._session = session
         self._now = now
         self.failures: dict[tuple[str, str], str] = {} if failures is None else failures
-        self._draft: Draft = draft(questionnaire, session)
+        self._built: Draft | None = None
         self._launch = _launched(session.launch)
-        self._variables: dict[tuple[str, str, tuple[int, ...]], list[Any]] = {}
-        self._begun: set[tuple[str, str, tuple[int, ...]]] = set()
+        self._values = {place: given.values for place, given in session.by_place.items()}
+        self._variables: dict[_Key, tuple[list[Any], set[Place]]] = {}
+        self._begun: set[_Key] = set()
+        self._looked_at: list[set[Place]] = [set()]
+        self._changes: list[tuple[Place, Item, Sequence[Value]]] = []
+        self._memory = _memory_of(questionnaire, session, now)
+
+    @property
+    def _draft(self) -> Draft:
+        """The response so far; it is only put together when an expression has to be evaluated."""
+        if self._built is None:
+            self._built = draft(self._questionnaire, self._session, lambda place: self._looked_at[-1].add(place))
+            for place, item, values in self._changes:
+                self._built.put(item, place, values)
+        return self._built
 
     def places(self, item: Item) -> list[Place]:
         rows = enabled_in(self._questionnaire, self._session).rows.get(item.link_id, ())
@@ -144,9 +177,12 @@ class Scope:
 
     def changed(self, item: Item, place: Place, values: Sequence[Value]) -> None:
         """Notes a new value, so that expressions evaluated from now on see it."""
-        if place in self._draft.elements:
-            self._draft.put(item, place, values)
-        self._variables.clear()
+        self._values[place] = tuple(values)
+        if self._built is None:
+            self._changes.append((place, item, values))
+        elif place in self._built.elements:
+            self._built.put(item, place, values)
+        self._variables = {key: kept for key, kept in self._variables.items() if place not in kept[1]}
 
     # --- what expressions give --------------------------------------------------------------------------------------
 
@@ -173,9 +209,17 @@ class Scope:
         values = item.initial or selected
         return values if item.repeats else values[:1]
 
-    def offered(self, item: Item, place: Place) -> Item:
-        """The item with the options that it has for these answers."""
+    def shaped(self, item: Item, place: Place) -> Item:
+        """The item with the text, limits and options that it has for these answers."""
         found = item.expressions
+        if found.text is not None:
+            words = [str(part) for part in self._evaluated(found.text, item, place, "text") if part not in (None, "")]
+            item = replace(item, wording=Wording(" ".join(words))) if words else item
+        item = replace(
+            item,
+            minimum=self._limit(found.minimum, item, place, "minimum") or item.minimum,
+            maximum=self._limit(found.maximum, item, place, "maximum") or item.maximum,
+        )
         if found.options is not None:
             results = self._evaluated(found.options, item, place, "answerExpression")
             options = tuple(option for raw in results for option in [as_option(raw)] if option is not None)
@@ -193,6 +237,9 @@ class Scope:
             item = replace(item, options=left)
         return item
 
+    def _limit(self, path: Path | None, item: Item, place: Place, what: str) -> Value | None:
+        return None if path is None else next(iter(self.values(path, item, place, what)), None)
+
     def broken(self, constraints: Sequence[Constraint], item: Item | None, place: Place) -> Constraint | None:
         """The first constraint that these answers do not meet. One that has no result counts as met."""
         for constraint in constraints:
@@ -205,11 +252,21 @@ class Scope:
 
     def _evaluated(self, path: Path, item: Item | None, place: Place, what: str) -> list[Any]:
         link_id = item.link_id if item is not None else "-"
-        try:
-            return plain(self._result(path, item, place))
-        except CannotEvaluate as error:
-            self.failures.setdefault((link_id, what), str(error))
-            return []
+        key = (path.text, *place)
+        kept = self._memory.results.get(key)
+        if kept is None or any(self._values.get(at, ()) != values for at, values in kept.looked_at):
+            self._looked_at.append(set())
+            try:
+                found, failure = plain(self._result(path, item, place)), ""
+            except CannotEvaluate as error:
+                found, failure = [], str(error)
+            looked_at = tuple((at, self._values.get(at, ())) for at in self._looked_at.pop())
+            kept = _Result(found, failure, looked_at)
+            if not _OF_THE_MOMENT.search(path.text):
+                self._memory.results[key] = kept
+        if kept.failure:
+            self.failures.setdefault((link_id, what), kept.failure)
+        return kept.found
 
     def _result(self, path: Path, item: Item | None, place: Place) -> list[Any]:
         variables: dict[str, Any] = {}
@@ -233,8 +290,9 @@ class Scope:
         if name == "qitem":
             return typed(item.raw, _ITEM_OF_FORM) if item is not None else []
         if name == "context":
-            element = self._draft.elements.get(place)
-            return typed(element, _ITEM_OF_RESPONSE) if element is not None else self._draft.response
+            if item is None:
+                return self._draft.response
+            return typed(self._draft.elements.get(place, {"linkId": item.link_id}), _ITEM_OF_RESPONSE)
         return self._launch.get(name, _SYSTEMS.get(name, []))
 
     def _around(self, item: Item | None, place: Place) -> Iterator[tuple[Item | None, Place]]:
@@ -251,15 +309,19 @@ class Scope:
             if key in self._begun:
                 return []  # variables that need each other
             self._begun.add(key)
+            self._looked_at.append(set())
             try:
-                self._variables[key] = self._result(path, owner, place)
+                found = self._result(path, owner, place)
             except CannotEvaluate as error:
                 link_id = owner.link_id if owner is not None else "-"
                 self.failures.setdefault((link_id, f"variable {name}"), str(error))
-                self._variables[key] = []
+                found = []
             finally:
                 self._begun.discard(key)
-        return self._variables[key]
+            self._variables[key] = (found, self._looked_at.pop())
+        found, looked_at = self._variables[key]
+        self._looked_at[-1] |= looked_at
+        return found
 
 
 _SYSTEMS = {"sct": "http://snomed.info/sct", "loinc": "http://loinc.org"}

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from carethread.questionnaires.calculating import Scope, asked_for, constraints_around, settled
-from carethread.questionnaires.definition import Constraint, Item, Questionnaire
-from carethread.questionnaires.enabling import with_given
+from carethread.questionnaires.definition import Constraint, Item, Questionnaire, every
+from carethread.questionnaires.enabling import enabled_in, with_given
 from carethread.questionnaires.events import (
     Answered,
     AskedBack,
@@ -42,9 +42,9 @@ from carethread.questionnaires.questions import (
     Question,
     askable,
     next_asked,
-    offered_item,
     proposal,
     question,
+    shaped_item,
     shares_scale,
     summary,
     texts_of,
@@ -218,7 +218,7 @@ class _Turn:
             return self.ask_next()
         if item.type == "group":
             return self.take_on_rows(message, item, current)
-        item = offered_item(self.questionnaire, self.session, item, current.place)
+        item = shaped_item(self.questionnaire, self.session, item, current.place)
         if item.type == "attachment" and message.media:
             values = tuple(Value("Attachment", one) for one in message.media)
             return self.settle(item, Taken(values if item.repeats else values[:1], "exact", 1.0), message.text)
@@ -336,6 +336,7 @@ class _Turn:
             values = (*before.values, *values)
         values = values[:MOST_COLLECTED]
         most = min(item.occurs[1] or MOST_COLLECTED, MOST_COLLECTED)
+        self.forget_below(item, place, before, values)
         given = Given(
             place.link_id, values, self.message_id, self.now, taken.how, taken.confidence,
             "" if said == values[-1].value else said, taken.rest,
@@ -346,6 +347,16 @@ class _Turn:
             self.events.append(Corrected(item.link_id, before.values, values, self.message_id))
         self.events.append(Answered(item.link_id, values, taken.how, taken.confidence, self.message_id, taken.rest))
         self.settle_all()
+
+    def forget_below(self, item: Item, place: Place, before: Given | None, values: tuple[Value, ...]) -> None:
+        """What was said about an answer goes with it; what is added to the end changes nothing before."""
+        if not item.items or before is None or before.values == values[: len(before.values)]:
+            return
+        below = {one.link_id for one in every(item.items)}
+        depth = len(place.at)
+        self.session = self.session.without(
+            given.place for given in self.session.given if given.link_id in below and given.row[:depth] == place.at
+        )
 
     def settle_all(self) -> None:
         """What is computed from the answers, after each of them."""
@@ -581,7 +592,7 @@ class _Turn:
     def go_back(self, current: Current) -> Step:
         if current.framing == "change":
             return self.ask_next()
-        previous = next((given for given in reversed(self.session.given) if asked_for(given)), None)
+        previous = next((given for given in reversed(self.session.given) if self.stands(given)), None)
         if previous is None:
             framing = current.framing if current.framing in ("more", "summary", "summary_which") else "again"
             current = replace(current, framing=framing, asides=current.asides + 1)
@@ -713,7 +724,7 @@ class _Turn:
         item = found.item
         if found.more or item.type != "choice" or not (item.expressions.options or item.expressions.toggles):
             return False
-        return not offered_item(self.questionnaire, self.session, item, found.place).options
+        return not shaped_item(self.questionnaire, self.session, item, found.place).options
 
     def complete(self) -> Step:
         context = unseen_context(self.questionnaire, self.session, None)
@@ -731,4 +742,8 @@ class _Turn:
         return Step(self.session, asked, tuple(self.events))
 
     def last_answered(self) -> Given | None:
-        return next((given for given in reversed(self.session.given) if given.values and asked_for(given)), None)
+        return next((given for given in reversed(self.session.given) if given.values and self.stands(given)), None)
+
+    def stands(self, given: Given) -> bool:
+        """Whether the patient gave it, and it still counts."""
+        return asked_for(given) and given.place in enabled_in(self.questionnaire, self.session)

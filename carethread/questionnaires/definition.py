@@ -90,15 +90,25 @@ class Toggle:
 
 @dataclass(frozen=True, slots=True)
 class Expressions:
-    """The SDC expressions of an item, compiled. `asked_if` is its enableWhenExpression."""
+    """The SDC expressions of an item, compiled. `asked_if` is its enableWhenExpression, `options` its
+    answerExpression; `text`, `minimum` and `maximum` give what the file leaves to be computed.
+    """
 
     variables: tuple[Variable, ...] = ()
     calculated: Path | None = None
     initial: Path | None = None
     asked_if: Path | None = None
-    options: Path | None = None  # answerExpression
+    options: Path | None = None
+    text: Path | None = None
+    minimum: Path | None = None
+    maximum: Path | None = None
     toggles: tuple[Toggle, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+
+    @property
+    def shapes(self) -> bool:
+        """Whether the question itself depends on the answers so far."""
+        return bool(self.toggles or self.options or self.text or self.minimum or self.maximum)
 
 
 NO_EXPRESSIONS = Expressions()
@@ -198,6 +208,7 @@ class Questionnaire:
     )  # what an item waits for is earlier
     computes: bool = field(default=False, repr=False, compare=False)  # whether answers make it compute anything
     constrained: bool = field(default=False, repr=False, compare=False)
+    memory: Any = field(default=None, init=False, repr=False, compare=False)  # what `calculating` found last, kept
     plan: Any = field(default=None, init=False, repr=False, compare=False)  # what `enabling` makes of it, kept
     _by_link_id: Mapping[str, Item] = field(default_factory=dict, repr=False, compare=False)
     _parents: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

@@ -165,7 +165,6 @@ def with_given(questionnaire: Questionnaire, session: Session, new: Given) -> Se
     known = kept is not None and kept.questionnaire is questionnaire
     if known and new.link_id not in plan_of(questionnaire).deciding:
         object.__setattr__(changed, "_enabled", kept)
-        object.__setattr__(changed, "_pruned", session._pruned)
     return changed
 
 

@@ -28,13 +28,16 @@ def read(
     kind = _KINDS.get(item.type)
     if kind is None:
         return understand(item, text, language, now, between=between, again=again, numbered=numbered)
-    value = _exact(item, text, language, now)
-    if value is not None:
-        return Beyond(text.strip()[:40]) if _beyond(item, value) else Taken((value,), "exact", 1.0)
     outcome = understand(item, text, language, now, between=between, again=again, numbered=numbered)
-    if isinstance(outcome, Taken) and any(found.kind != kind for found in outcome.values):
-        return _as_reference(outcome) if item.type == "reference" else NotUnderstood()
-    return outcome
+    if not isinstance(outcome, Taken) or all(found.kind == kind for found in outcome.values):
+        if not isinstance(outcome, NotUnderstood):
+            return outcome
+    elif item.type == "reference":
+        return _as_reference(outcome)
+    value = _plainly(item, text, language, now)
+    if value is None:
+        return NotUnderstood()
+    return Beyond(text.strip()[:40]) if _beyond(item, value) else Taken((value,), "exact", 1.0)
 
 
 def _as_reference(outcome: Taken) -> Outcome:
@@ -43,7 +46,8 @@ def _as_reference(outcome: Taken) -> Outcome:
     return Taken((Value("Reference", Reference(display=words)),), outcome.how, outcome.confidence, outcome.rest)
 
 
-def _exact(item: Item, text: str, language: str, now: datetime) -> Value | None:
+def _plainly(item: Item, text: str, language: str, now: datetime) -> Value | None:
+    """The value where it is written as FHIR, or nearly so."""
     written = text.strip()
     if item.type == "dateTime":
         return _date_time(written, language, now)

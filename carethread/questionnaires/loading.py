@@ -349,8 +349,6 @@ class _Loader:
                 found = self._value(extension, link_id)
                 if found is not None:
                     return found
-                if any(str(key).startswith("_value") for key in extension):
-                    self.warn(link_id, "one of its limits is computed", "it is not checked; write the limit itself")
         return None
 
     def _values(self, raws: object, link_id: str) -> tuple[Value, ...]:
@@ -405,24 +403,40 @@ class _Loader:
                 compiled = self._compiled(extension, link_id, f"its {tail}", instead, scope, self._must_run(raw, tail))
                 if compiled is not None:
                     single.setdefault(what, compiled)
+                    for name in _names_in(extension):
+                        scope |= {name}
+                        variables.append(Variable(name, compiled))
+            elif tail in _DONE_WITHOUT:
+                self.warn(link_id, _DONE_WITHOUT[tail], "put what is needed into the file itself")
             elif tail == "answerOptionsToggleExpression":
                 toggles += self._toggle(extension, link_id, scope)
             elif tail in ("constraint", "targetConstraint"):
                 constraints += self._constraint(extension, link_id, scope)
+        single |= self._computed_parts(raw, link_id, scope)
         if not (variables or single or toggles or constraints):
             return NO_EXPRESSIONS, scope
-        return (
-            Expressions(
-                tuple(variables),
-                single.get("calculated"),
-                single.get("initial"),
-                single.get("asked_if"),
-                single.get("options"),
-                tuple(toggles),
-                tuple(constraints),
-            ),
-            scope,
-        )
+        single.pop("candidates", None)
+        found = Expressions(tuple(variables), toggles=tuple(toggles), constraints=tuple(constraints), **single)
+        return found, scope
+
+    def _computed_parts(self, raw: Mapping[str, Any], link_id: str, scope: frozenset[str]) -> dict[str, Path]:
+        """The text and the limits of an item where an expression stands in for them."""
+        holders: list[tuple[str, object]] = [("text", raw.get("_text"))]
+        for extension in entries(raw.get("extension")):
+            name = _LIMITS.get(_tail(str(extension.get("url") or "")))
+            if name is not None:
+                siblings = [extension[key] for key in extension if str(key).startswith("_value")]
+                direct = [extension] if "valueExpression" in extension else []
+                holders += [(name, sibling) for sibling in siblings] + [(name, {"extension": direct})]
+        found: dict[str, Path] = {}
+        for name, holder in holders:
+            for extension in entries(holder.get("extension")) if isinstance(holder, Mapping) else ():
+                if "valueExpression" in extension:
+                    instead = "the file's text is asked" if name == "text" else "it is not checked"
+                    compiled = self._compiled(extension, link_id, f"the expression of its {name}", instead, scope)
+                    if compiled is not None:
+                        found.setdefault(name, compiled)
+        return found
 
     def _must_run(self, raw: Mapping[str, Any], tail: str) -> bool:
         """An item that may or may not be asked cannot be guessed, unless nobody would see or need it."""
@@ -606,6 +620,15 @@ class _Loader:
     def warn(self, link_id: str, reason: str, mend: str) -> None:
         self.warnings.append(Problem(link_id, reason, mend))
 
+
+_LIMITS = {"minValue": "minimum", "minQuantity": "minimum", "maxValue": "maximum", "maxQuantity": "maximum"}
+# What a form may hold that a conversation does without: the end of the url → what that means.
+_DONE_WITHOUT = {
+    "subQuestionnaire": "its questions stand in another questionnaire, which is not asked",
+    "questionnaireAdaptive": "its questions come from a server one by one; only those in the file are asked",
+    "questionnaire-adaptive": "its questions come from a server one by one; only those in the file are asked",
+    "signatureRequired": "it asks for a signature, which is not taken",
+}
 
 # An expression that stands once on an item: the end of its url → our name for it, and what is done without it.
 _SINGLE = {

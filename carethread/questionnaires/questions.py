@@ -205,11 +205,11 @@ def shares_scale(questionnaire: Questionnaire, before: Item | None, item: Item) 
     return [option.key for option in before.options] == [option.key for option in item.options]
 
 
-def offered_item(questionnaire: Questionnaire, session: Session, item: Item, place: Place) -> Item:
-    """The item with the options that it has for the answers so far."""
-    if item.expressions.options is None and not item.expressions.toggles:
+def shaped_item(questionnaire: Questionnaire, session: Session, item: Item, place: Place) -> Item:
+    """The item with the text, limits and options that it has for the answers so far."""
+    if not item.expressions.shapes:
         return item
-    return Scope(questionnaire, session, session.updated_at).offered(item, place)
+    return Scope(questionnaire, session, session.updated_at).shaped(item, place)
 
 
 def proposal(questionnaire: Questionnaire, session: Session, item: Item, place: Place) -> tuple[Value, ...]:
@@ -237,7 +237,7 @@ def question(questionnaire: Questionnaire, session: Session, current: Current) -
     if item is None:
         raise ValueError(f"session: its question '{current.link_id}' is not in {questionnaire.canonical}")
     language = session.language
-    item = offered_item(questionnaire, session, item, current.place)
+    item = shaped_item(questionnaire, session, item, current.place)
     wording = item.other_words if current.framing == "retry" and item.other_words is not None else item.wording
     scale = scale_of(item)
     options = _options(item, current, language)

@@ -1,6 +1,6 @@
 """The result of a session as a FHIR R4 QuestionnaireResponse."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -46,11 +46,36 @@ def to_response(
     return response
 
 
+class Element(dict[str, Any]):
+    """An item of a response that tells when its answer is looked at."""
+
+    __slots__ = ("looked_at", "place")
+
+    def __init__(self, content: dict[str, Any], place: Place, looked_at: Callable[[Place], None]) -> None:
+        super().__init__(content)
+        self.place = place
+        self.looked_at = looked_at
+
+    def __getitem__(self, key: str) -> Any:
+        if key == "answer":
+            self.looked_at(self.place)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if key == "answer":
+            self.looked_at(self.place)
+        return super().get(key, default)
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A response for expressions to look at: every enabled item, answered or not, and where each one stands."""
+    """A response for expressions to look at: every enabled item, answered or not, and where each one stands.
+
+    `looked_at` is told of every answer that an expression reads.
+    """
 
     response: dict[str, Any]
+    looked_at: Callable[[Place], None]
     elements: dict[Place, dict[str, Any]] = field(default_factory=dict)
 
     def put(self, item: Item, place: Place, values: Sequence[Value]) -> None:
@@ -64,9 +89,9 @@ class Draft:
                 answers[0]["item"] = below[0]
 
 
-def draft(questionnaire: Questionnaire, session: Session) -> Draft:
+def draft(questionnaire: Questionnaire, session: Session, looked_at: Callable[[Place], None]) -> Draft:
     """The response as expressions see it, answers with their scores (ordinalValue)."""
-    found = Draft({"resourceType": "QuestionnaireResponse", "questionnaire": questionnaire.canonical})
+    found = Draft({"resourceType": "QuestionnaireResponse", "questionnaire": questionnaire.canonical}, looked_at)
     builder = _Builder(session, enabled_in(questionnaire, session), found)
     found.response.update(status="in-progress", item=builder.items(questionnaire.items, ()))
     return found
@@ -115,7 +140,7 @@ class _Builder:
         elif self.draft is None:
             return None
         if self.draft is not None:
-            self.draft.elements[place] = built
+            built = self.draft.elements[place] = Element(built, place, self.draft.looked_at)
         return built
 
     def answer(self, item: Item, place: Place, given: Given, number: int) -> dict[str, Any]:

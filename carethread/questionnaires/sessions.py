@@ -114,7 +114,6 @@ class Session:
     changes: int = 0  # answers that the patient has asked to change in the summary
     _by_place: dict[Place, Given] | None = field(default=None, init=False, repr=False, compare=False)
     _enabled: Any = field(default=None, init=False, repr=False, compare=False)  # what `enabling` found, kept
-    _pruned: bool = field(default=False, init=False, repr=False, compare=False)  # nothing stale is given
 
     @property
     def by_place(self) -> Mapping[Place, Given]:
@@ -151,7 +150,7 @@ class Session:
     def moved_to(self, current: Current | None, **changes: Any) -> "Session":
         """The session at another question; what was worked out of its answers still holds."""
         changed = replace(self, current=current, **changes)
-        for name in ("_by_place", "_enabled", "_pruned"):
+        for name in ("_by_place", "_enabled"):
             object.__setattr__(changed, name, getattr(self, name))
         return changed
 

@@ -105,6 +105,8 @@ def value_from(holder: Mapping[str, Any], prefix: str = "value") -> Value | None
                 kind, Coding(str(raw.get("code", "")), str(raw.get("system", "")), str(raw.get("display", "")))
             )
         if kind == "Quantity" and isinstance(raw, Mapping):
+            if raw.get("value") is None:
+                return None
             return Value(
                 kind, Amount(decimal_from(raw.get("value", 0)), str(raw.get("unit", "")), str(raw.get("code", "")))
             )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -68,16 +69,35 @@ class Walk:
         }
 
 
-def walk(questionnaire: Questionnaire, *, now: datetime, language: str = "en") -> Walk:
-    """Go every way through a questionnaire that there is, as far as a few hundred conversations can."""
-    return _Walker(questionnaire, now, language).walk()
+def walk(
+    questionnaire: Questionnaire,
+    *,
+    now: datetime,
+    language: str = "en",
+    launch: Mapping[str, Any] | None = None,
+    tired: Callable[[], bool] = lambda: False,
+) -> Walk:
+    """Go every way through a questionnaire that there is, as far as a few hundred conversations can.
+
+    `launch` is what expressions may refer to. Once `tired` says so no further conversation is begun.
+    """
+    return _Walker(questionnaire, now, language, launch, tired).walk()
 
 
 class _Walker:
-    def __init__(self, questionnaire: Questionnaire, now: datetime, language: str) -> None:
+    def __init__(
+        self,
+        questionnaire: Questionnaire,
+        now: datetime,
+        language: str,
+        launch: Mapping[str, Any] | None,
+        tired: Callable[[], bool],
+    ) -> None:
         self._questionnaire = questionnaire
         self._now = now
         self._language = language
+        self._launch = launch
+        self._tired = tired
         self._questions = [item for item in questionnaire.walk() if item.is_question and not item.silent]
         waited_for: defaultdict[str, list[Condition]] = defaultdict(list)
         for item in questionnaire.walk():
@@ -94,6 +114,8 @@ class _Walker:
         self._rounds = 0
         self._work = 0
         expressions = [questionnaire.expressions, *(item.expressions for item in questionnaire.walk())]
+        all_items = list(questionnaire.walk())
+        self._most_steps = _STEPS_AN_ITEM * (len(all_items) + 1) * (1 + sum(item.repeats for item in all_items))
         self._cost = sum(1 for _ in questionnaire.walk()) + _EXPRESSION * sum(map(_count, expressions))
 
     def walk(self) -> Walk:
@@ -120,15 +142,15 @@ class _Walker:
             idle = 0 if self._round({}) else idle + 1
 
     def _is_tired(self) -> bool:
-        return self._rounds >= _ROUNDS or (self._rounds > 0 and self._work >= _WORK)
+        return self._rounds >= _ROUNDS or (self._rounds > 0 and (self._work >= _WORK or self._tired()))
 
     def _round(self, wish: Wish) -> bool:
         """One conversation; whether it did anything that none before it did."""
         self._rounds += 1
         new = False
-        step = start(self._questionnaire, language=self._language, now=self._now, media=True)
+        step = start(self._questionnaire, language=self._language, now=self._now, launch=self._launch, media=True)
         tried: Counter[str] = Counter()
-        for number in range(_STEPS_AN_ITEM * (len(self._questions) + 1)):
+        for number in range(self._most_steps):
             question = step.question
             if question is None:
                 return new
@@ -164,7 +186,9 @@ class _Walker:
         reply = self._replies[question.link_id][place]
         offered = [option.key for option in question.options]
         item = self._questionnaire.item(question.link_id)
-        if item is None or item.expressions.options is None or not offered or reply.text == "skip":
+        if item is None or item.expressions.options is None or not offered:
+            return reply
+        if reply.text == "skip" and not item.required:
             return reply
         key = offered[place % len(offered)]
         return Reply(key, key)
@@ -302,9 +326,17 @@ def _near(number: Decimal | None) -> tuple[Decimal, ...]:
 
 def _days(item: Item, wanted: list[Value], today: date) -> Iterator[date]:
     known = [str(value.value) for value in (item.minimum, item.maximum, *wanted) if value is not None]
-    days = [date.fromisoformat(day[:10]) for day in known if len(day) >= 10]
+    days = [day for written in known for day in _day(written)]
     yield from (near for day in days for near in (day, day - timedelta(1), day + timedelta(1)))
     yield today - timedelta(30)
+
+
+def _day(written: str) -> Iterator[date]:
+    """A date that is written in full."""
+    with suppress(ValueError):
+        found = date.fromisoformat(written[:10])
+        if date.min < found < date.max:
+            yield found
 
 
 def _number(item: Item, number: Decimal) -> Reply:

@@ -328,7 +328,7 @@ class QuestionnaireRun(Tenanted, Base):
     __table_args__ = (
         Index("ix_questionnaire_run_conversation", "conversation_id", "state"),
         Index(
-            "ix_questionnaire_run_open", "tenant_id", "updated_at",
+            "ix_questionnaire_run_open", "tenant_id", "look_at",
             postgresql_where=text("state in ('waiting', 'running')"),
         ),
     )  # fmt: skip
@@ -342,13 +342,14 @@ class QuestionnaireRun(Tenanted, Base):
     session: Mapped[Json] = mapped_column(default=dict)
     # The message that `session` already reflects: a repeated one changes nothing.
     last_message_id: Mapped[str | None]
-    state: Mapped[str] = mapped_column(default="waiting")  # waiting | running | completed | stopped
+    state: Mapped[str] = mapped_column(default="waiting")  # waiting | running | completed | stopped | lapsed
     asked_on: Mapped[str] = mapped_column(default="chat", server_default=text("'chat'"))  # chat | page
     # Of the questionnaire's web page: a date of birth to compare with (`programs.links`), and wrong ones so far.
     born: Mapped[str | None]
     page_failures: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    # Of one that lies unfinished: reminders so far, and when it is to be looked at next.
     reminders: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    reminded_at: Mapped[datetime | None]
+    look_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
 

@@ -99,3 +99,94 @@ def test_no_json_is_said_to_be_none(tmp_path: Path) -> None:
     result = run("check", path)
     assert result.exit_code == 2
     assert "this is no JSON" in result.stderr
+
+
+ALL_FRAMINGS: dict[str, Any] = {
+    "resourceType": "Questionnaire",
+    "status": "active",
+    "url": "urn:all",
+    "item": [
+        {"linkId": "photo", "type": "attachment", "text": "A photo?"},
+        {"linkId": "name", "type": "string", "text": "Your name?", "initial": [{"valueString": "Ana"}]},
+        {
+            "linkId": "zip",
+            "type": "string",
+            "text": "Your zip?",
+            "extension": [
+                {"url": "http://hl7.org/fhir/StructureDefinition/regex", "valueString": "[0-9]{5}"},
+                {"url": "http://hl7.org/fhir/StructureDefinition/entryFormat", "valueString": "12345"},
+            ],
+        },
+        {
+            "linkId": "age",
+            "type": "integer",
+            "text": "Your age?",
+            "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/minValue", "valueInteger": 18}],
+        },
+        {
+            "linkId": "g",
+            "type": "group",
+            "repeats": True,
+            "text": "Your medicines",
+            "item": [{"linkId": "pill", "type": "string", "repeats": True, "text": "Which pill?"}],
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "lines", "said"),
+    [
+        (
+            "en",
+            ["yes", "abc", "12345", "5", "30", "aspirin", "no", "no", "change 2", "54321", "no", "yes"],
+            [
+                "cannot take photos", "so far: Ana", "like this: 12345", "18 or more", "Anything else",
+                "another one to add", "what I have from you", "let us change", "Which answer should I change",
+            ],
+        ),
+        (
+            "es",
+            ["sí", "abc", "12345", "5", "30", "aspirina", "no", "no", "sí"],
+            ["no puedo recibir fotos", "tengo esto: Ana", "Debe verse así", "18 o más", "¿Algo más?", "agregar",
+             "lo que tengo de usted"],
+        ),
+    ],
+)  # fmt: skip
+def test_every_way_to_put_a_question_is_worded(
+    tmp_path: Path, language: str, lines: list[str], said: list[str]
+) -> None:
+    path = tmp_path / "all.json"
+    path.write_text(json.dumps(ALL_FRAMINGS), encoding="utf-8")
+    result = run("run", path, "--json", "--confirm", "--lang", language, lines="\n".join(lines) + "\n")
+    assert result.exit_code == 0, result.output
+    texts = "\n".join(line["text"] for line in json.loads(result.output)["transcript"] if line["who"] == "assistant")
+    assert [words for words in said if words not in texts] == []
+
+
+def test_value_sets_and_a_launch_context_are_handed_in(tmp_path: Path) -> None:
+    folder = tmp_path / "sets"
+    folder.mkdir()
+    include = [{"system": "s", "concept": [{"code": "x", "display": "Xylophone"}]}]
+    value_set = {"resourceType": "ValueSet", "url": "http://x.example/vs", "compose": {"include": include}}
+    (folder / "vs.json").write_text(json.dumps(value_set), encoding="utf-8")
+    launch = tmp_path / "patient.json"
+    launch.write_text(json.dumps({"resourceType": "Patient", "gender": "female"}), encoding="utf-8")
+    url = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-calculatedExpression"
+    gender = {"url": url, "valueExpression": {"language": "text/fhirpath", "expression": "%patient.gender"}}
+    form = {
+        "resourceType": "Questionnaire",
+        "status": "active",
+        "item": [
+            {"linkId": "a", "type": "choice", "text": "a", "required": True, "answerValueSet": "http://x.example/vs"},
+            {"linkId": "g", "type": "string", "text": "g", "extension": [gender]},
+        ],
+    }
+    path = tmp_path / "form.json"
+    path.write_text(json.dumps(form), encoding="utf-8")
+    assert run("check", path).exit_code == 2
+    assert "Xylophone" in run("check", path, "--value-sets", folder).output
+    assert json.loads(run("check", path, "--value-sets", folder, "--json").output)["items"][0]["options"] == 1
+    result = run("run", path, "--value-sets", folder, "--launch", launch, "--json", lines="xylophone\n")
+    answers = {item["linkId"]: item["answer"][0] for item in json.loads(result.output)["response"]["item"]}
+    assert answers["g"]["valueString"] == "female"

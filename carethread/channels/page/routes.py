@@ -187,6 +187,8 @@ class _Page:
             return None
         if visit.conversation.owner == "emergency":
             return await self._guidance(visit)
+        if visit.run.state == "lapsed":
+            return self.render("ended.html", visit.clinic, visit.language, what="over", status=410)
         if visit.run.state == "stopped":
             return self.render("ended.html", visit.clinic, visit.language, what="human")
         if visit.run.state == "completed":
