@@ -73,6 +73,8 @@ class Vocabulary:
             raise wrong(f"is not a text of {self.whose}; remove it (known: {', '.join(self.keys)})")
         if not isinstance(wordings, dict):
             raise wrong("must map a language to its text")
+        if strange := [str(language) for language in wordings if language not in languages]:
+            raise wrong(f"holds '{strange[0]}', which is no language; put a text with a comma into quotes")
         placeholders = (*_OF_CLINIC, *self.own)
         for language in languages:
             wording = wordings.get(language)

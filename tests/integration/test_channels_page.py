@@ -28,7 +28,7 @@ pytestmark = pytest.mark.server
 BORN = {"month": "4", "day": "12", "year": "1968"}
 # What a patient who is well answers, question by question: the field, and what is sent in it.
 WELL = [
-    ("choice", "better"), ("words", "2"), ("choice", "false"), ("choice", "false"), ("choice", "no"),
+    ("choice", "better"), ("choice", "2"), ("choice", "false"), ("choice", "false"), ("choice", "no"),
     ("choice", "true"), ("choice", "true"), ("choice", "true"), ("words", "No, thank you"),
 ]  # fmt: skip
 
@@ -112,7 +112,15 @@ async def test_nothing_is_shown_before_the_date_of_birth(site: Site) -> None:
     assert (await site.row()).state == "waiting"
     assert page.headers["cache-control"] == "no-store"
     assert page.headers["referrer-policy"] == "no-referrer"
-    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert "default-src 'none'; style-src 'self'" in page.headers["content-security-policy"]
+
+
+async def test_what_the_page_loads_is_there(site: Site) -> None:
+    page = await site.open()
+    loaded = re.findall(r'(?:href|src)="(/q-static/[^"]+)"', page.text)
+    assert loaded == ["/q-static/page.css"]
+    answer = await site._send("GET", loaded[0])
+    assert (answer.status, answer.headers["content-type"].split(";")[0]) == (200, "text/css")
 
 
 async def test_a_patient_who_is_well_answers_everything(site: Site) -> None:
@@ -137,7 +145,7 @@ async def test_a_patient_who_is_well_answers_everything(site: Site) -> None:
 
 async def test_an_answer_that_alarms_tells_a_nurse_and_the_patient(site: Site) -> None:
     await site.open()
-    for field_, said in [WELL[0], ("words", "9"), *WELL[2:]]:
+    for field_, said in [WELL[0], ("choice", "9"), *WELL[2:]]:
         page = await site.say(**{field_: said})
     [row] = await site.all(Escalation)
     assert (row.severity, row.rule) == ("urgent", "post_discharge:severe-pain")

@@ -451,7 +451,7 @@ async def test_begun_on_the_web_page_and_ended_in_the_chat(scene: Scene) -> None
     async with _page(scene) as page:
         assert "1 " in await page.open()
         await page.say(choice="better")
-        await page.say(words="2")
+        await page.say(choice="2")
     await scene.play(
         en=[(ME, f"verified {QUESTION}"), *WELL_EN[2:]],
         es=[(ME, f"verified {QUESTION}"), *WELL_ES[2:]],
@@ -466,7 +466,7 @@ async def test_begun_in_the_chat_and_ended_on_the_web_page(scene: Scene) -> None
     await scene.play(en=[("better", QUESTION), ("link", "checkin_page")])
     async with _page(scene) as page:
         await page.open()
-        await page.say(words="9")
+        await page.say(choice="9")
         for choice in ("false", "false", "no", "true", "true", "true"):
             await page.say(choice=choice)
         assert "A nurse will contact you" in await page.say(words="no")
@@ -484,7 +484,7 @@ async def test_what_is_asked_in_the_chat_is_asked_anew_after_the_page(scene: Sce
     await scene.play(en=[("better", QUESTION), ("link", "checkin_page")])
     async with _page(scene) as page:
         await page.open()
-        await page.say(words="2")
+        await page.say(choice="2")
     await scene.play(en=[("3", QUESTION), *WELL_EN[2:]])
     said = _answers(await _response(scene))
     assert (said["pain"], said["new-symptoms"]) == (2, False)
@@ -497,7 +497,7 @@ async def test_a_red_flag_on_the_web_page(scene: Scene) -> None:
     async with _page(scene) as page:
         await page.open()
         await page.say(choice="worse")
-        await page.say(words="8")
+        await page.say(choice="8")
         await page.say(choice="true")
         assert "Call 911 now" in await page.say(words="I cannot breathe and my chest is killing me")
     await scene.expect_news("safety_emergency")

@@ -262,6 +262,14 @@ CASES = [
     Broken("a key that YAML reads as no text", MESSAGES, "utter_thank:", "yes:", "'yes' has unknown fields", at="yes:"),
     # the widget's words
     Broken("not YAML", WIDGET, "launcher: {", "launcher: {{", "not YAML"),
+    Broken(
+        "a comma without quotes",
+        PAGE,
+        '{en: "First, a quick check"',
+        "{en: First, a quick check",
+        "'a quick check', which is no language",
+        at="door_title:",
+    ),
     Broken("a word is missing", WIDGET, "send: {en: Send, es: Enviar}\n", "", "lacks 'send'"),
     Broken(
         "a language is missing",

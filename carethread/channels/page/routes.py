@@ -47,7 +47,7 @@ _LONGEST: Final = 4_000  # characters of an answer
 # How long the page waits until an answer in the patient's own words has been read for red flags.
 _SCREENING, _GLANCE = 3.0, 0.1  # seconds
 _HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; "
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -99,20 +99,20 @@ Handler = Callable[[_Visit, Request], Awaitable[HTTPResponse]]
 
 
 def blueprint(parts: Parts, programs: Programs, links: Links, clock: Callable[[], datetime]) -> Blueprint:
-    """Everything under `/q`. Raises `ConfigError` when `content/page.yml` cannot be used."""
+    """Everything under `/q`, and `/q-static`. Raises `ConfigError` when `content/page.yml` cannot be used."""
     page = _Page(parts, programs, links, clock)
-    bp = Blueprint("questionnaire_page", url_prefix="/q")
-    bp.static("/_static", _HERE / "static", name="static")
+    bp = Blueprint("questionnaire_page")
+    bp.static("/q-static", _HERE / "static", name="static")
 
-    @bp.get("/<tenant:str>/<token:str>", name="show")
+    @bp.get("/q/<tenant:str>/<token:str>", name="show")
     async def show(request: Request, tenant: str, token: str) -> HTTPResponse:
         return await page.at(request, tenant, token, page.show)
 
-    @bp.post("/<tenant:str>/<token:str>", name="answer")
+    @bp.post("/q/<tenant:str>/<token:str>", name="answer")
     async def answer(request: Request, tenant: str, token: str) -> HTTPResponse:
         return await page.at(request, tenant, token, page.take)
 
-    @bp.post("/<tenant:str>/<token:str>/open", name="open")
+    @bp.post("/q/<tenant:str>/<token:str>/open", name="open")
     async def open_(request: Request, tenant: str, token: str) -> HTTPResponse:
         return await page.at(request, tenant, token, page.open)
 

@@ -10,11 +10,11 @@ from carethread.questionnaires import Question
 from carethread.questionnaires.readings import Control
 
 OTHER: Final = "-other-"  # the choice that goes with words of the patient's own
-_SCALE_WIDTH: Final = 20  # numbers that a slider holds; further apart they are typed
+_SCALE_WIDTH: Final = 20  # numbers that are shown side by side; further apart one is typed
 
 # The kind of a question → its control; what has options is chosen, whatever its kind.
 _CONTROLS: Final = {
-    "scale": "slider",
+    "scale": "scale",
     "integer": "number",
     "decimal": "number",
     "quantity": "quantity",
@@ -80,8 +80,9 @@ class Sent:
 def shown(question: Question, words: Mapping[str, str], *, step: str, first: bool) -> Shown:
     choices = _choices(question, words)
     control = ("several" if question.several else "choice") if choices else _CONTROLS.get(question.kind, "text")
-    if control == "slider" and not _near(question):
-        control = "number"
+    if control == "scale":  # no slider: it stands somewhere before anybody has moved it
+        choices = tuple(Choice(str(number), str(number)) for number in _numbers(question))
+        control = "scale" if choices else "number"
     return Shown(question, control, choices, _trouble(question, words), step, first)
 
 
@@ -121,11 +122,13 @@ def _trouble(question: Question, words: Mapping[str, str]) -> str:
     return words[_TROUBLES[question.framing]] if question.framing in _TROUBLES else ""
 
 
-def _near(question: Question) -> bool:
+def _numbers(question: Question) -> range:
+    """The numbers of a scale; none where they are too many to be shown."""
     try:
-        return 0 < int(question.high) - int(question.low) <= _SCALE_WIDTH
+        numbers = range(int(question.low), int(question.high) + 1)
     except ValueError:
-        return False
+        return range(0)
+    return numbers if 1 < len(numbers) <= _SCALE_WIDTH else range(0)
 
 
 def _one(form: Mapping[str, list[str]], name: str) -> str:
