@@ -79,6 +79,19 @@ def read_choice(text: str, options: Sequence[Option], language: str, *, numbered
     return by_words
 
 
+def says_no_option(text: str, language: str) -> bool:
+    """Whether a label or an answer says that nothing of a list applies: "None of the above", "Nobody", "no"."""
+    spoken = read_yes_no(text, language)
+    if spoken is not None and not spoken.value and spoken.sure and not spoken.rest:
+        return True
+    line = lexicon(language, *_TABLES).scan(text)
+    said = [sym for sym in line.syms if sym.kind not in ("STOP", "SOFT", "P", "THE", "OF")]
+    return bool(said) and (said[0].kind == "NONE" or said[0].value in _NOBODY)
+
+
+_NOBODY = frozenset({"nobody", "noone", "nadie", "none", "nadien"})
+
+
 def _same_words(text: str, options: Sequence[Option]) -> Reading[str] | None:
     """The one option whose label or synonym is exactly what was written."""
     written = plain(text)

@@ -1,9 +1,13 @@
 """What a patient says about the question instead of answering it: "skip", "go back", "why do you ask?", "no wait 3"."""
 
+import re
 from enum import StrEnum
 
-from carethread.questionnaires.readings.lexicon import lexicon
+from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon
 from carethread.questionnaires.readings.reading import Reading
+
+_ASIDE = ("P", "FILL", "POLITE")
+_MOST_SYMBOLS = 3
 
 
 class Control(StrEnum):
@@ -16,28 +20,65 @@ class Control(StrEnum):
     WHY = "why"
     WHAT = "what"
     RESTART = "restart"
+    HUMAN = "human"
 
 
 def read_control(text: str, language: str) -> Reading[Control] | None:
     """The request, where the message is nothing else ("later" is one, "later that day it hurt" is not)."""
+    if text.strip() and not text.strip("?¿ "):
+        return Reading(Control.WHAT, 0.95, (0, len(text)), "synonym")
     line = lexicon(language, "control").scan(text)
-    said = [sym for sym in line.syms if sym.kind not in ("P", "FILL", "FIX")]
+    said = [sym for sym in line.syms if sym.kind not in (*_ASIDE, "FIX", "OBJECT")]
     if not said:
-        said = [sym for sym in line.syms if sym.kind not in ("P", "FILL")]
-    meant = {sym.kind for sym in said}
-    if len(meant) != 1 or len(said) > 2:
-        return None
-    kind = next(iter(meant))
-    if kind in ("W", "FIX") or kind not in Control.__members__:
+        said = [sym for sym in line.syms if sym.kind not in _ASIDE]
+    meant = _meant(line, said)
+    if meant is None:
         return None
     exact = all(sym.exact for sym in said)
-    return Reading(Control[kind], 0.95 if exact else 0.8, (said[0].start, said[-1].end), "synonym")
+    return Reading(meant, 0.95 if exact else 0.8, (said[0].start, said[-1].end), "synonym")
+
+
+def _meant(line: Line, said: list[Sym]) -> Control | None:
+    kinds = [sym.kind for sym in said]
+    if not said or len(said) > _MOST_SYMBOLS:
+        return None
+    if set(kinds) == {"REACH", "PERSON"} or (kinds == ["PERSON"] and any(sym.kind == "POLITE" for sym in line.syms)):
+        return Control.HUMAN
+    if kinds == ["DONT_KNOW", "WHY"]:
+        return Control.DONT_KNOW
+    if len(set(kinds)) != 1 or kinds[0] not in Control.__members__:
+        return None
+    return Control[kinds[0]]
+
+
+def asks_back(text: str, language: str) -> bool:
+    """Whether a message is a question of the patient's own: "which one is nausea?", "can i take aspirin"."""
+    line = lexicon(language, "control").scan(text)
+    said = [sym for sym in line.syms if sym.kind not in ("P", "FILL")]
+    return bool(said) and said[0].kind == "ASK" and len(said) > 1
 
 
 def read_correction(text: str, language: str) -> str | None:
     """What is meant instead, where a message takes back the one before: "no wait 3" → "3"; else None."""
     line = lexicon(language, "control").scan(text)
-    place = next((index for index, sym in enumerate(line.syms) if sym.kind not in ("P", "FILL")), None)
+    place = next((index for index, sym in enumerate(line.syms) if sym.kind not in _ASIDE), None)
     if place is None or line.syms[place].kind != "FIX":
         return None
     return line.text[line.syms[place].end :].strip(" ,.;:!-\n\t") or None
+
+
+def corrected(text: str, language: str) -> tuple[str, str, bool] | None:
+    """What stood before and behind the last correction inside a message, and whether it can be nothing else.
+
+    "5 no wait 6" → ("5", "6", True); "5, no 6" → ("5", "6", False), as a "no" may be part of an answer.
+    """
+    line = lexicon(language, "control").scan(text)
+    for index in range(len(line.syms) - 1, -1, -1):
+        sym = line.syms[index]
+        plain_no = sym.value == "no" and sym.kind == "W"
+        if sym.kind == "FIX" or plain_no:
+            before = line.text[: sym.start].strip(" ,.;:!-\n\t")
+            after = re.sub(r"^[\s,.;:!-]+", "", line.text[sym.end :]).strip()
+            if after and (before or not plain_no):
+                return before, after, not plain_no
+    return None

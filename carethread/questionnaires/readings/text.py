@@ -48,6 +48,8 @@ def fold(text: str) -> Folded:
     letters: list[str] = []
     origin: list[int] = []
     for index, original in enumerate(text):
+        if original == "º" and text[index + 1 : index + 2] in ("C", "F", "c", "f"):  # an ordinal sign for a degree
+            original = "°"
         for char in unicodedata.normalize("NFKD", _QUOTES.get(original, original)):
             if unicodedata.category(char) in ("Mn", "Cf", "Cc", "Cs") and not char.isspace():
                 continue

@@ -1,0 +1,62 @@
+"""What the words of a question say about its answer: the unit it counts in, whether it looks ahead, what it is about."""
+
+import re
+from functools import lru_cache
+
+from carethread.questionnaires.readings.lexicon import lexicon
+from carethread.questionnaires.readings.text import fold, plain
+
+_COUNTED = re.compile(r"\b(?:how many|how much|number of|cuant[oa]s|numero de|for how many)\s+(?:more |full |mas )?(\w+)")
+_IN_UNIT = re.compile(r"(?:\b(?:in|en)\s+|\()(°?\s?[\w/%]+)")
+
+
+@lru_cache(maxsize=1024)
+def asked_units(wording: str, language: str) -> tuple[str, ...]:
+    """The unit a question names for its number: "How many hours …", "… in pounds?"; empty where it names none."""
+    folded = fold(wording).text
+    for match in (*_COUNTED.finditer(folded), *_IN_UNIT.finditer(folded)):
+        found = [sym.value for sym in lexicon(language, "units").scan(match.group(1)).syms]
+        kinds = [sym.kind for sym in lexicon(language, "units").scan(match.group(1)).syms]
+        if kinds == ["U"] and len(match.group(1)) > 1:
+            return tuple(found)
+    return ()
+
+
+@lru_cache(maxsize=1024)
+def asks_ahead(wording: str, language: str) -> bool:
+    """Whether a question is about what is to come: "When is your next appointment?"."""
+    return any(sym.kind == "AHEAD" for sym in lexicon(language, "asking").scan(wording).syms)
+
+
+@lru_cache(maxsize=1024)
+def asks_whether_any(wording: str, language: str) -> bool:
+    """Whether a question asks if something is there at all, so that "a little" and "sometimes" are a yes."""
+    kinds = {sym.kind for sym in lexicon(language, "asking").scan(wording).syms}
+    return "ANY" in kinds and "EVERY" not in kinds
+
+
+@lru_cache(maxsize=1024)
+def asks_whether_every(wording: str, language: str) -> bool:
+    """Whether a question asks if something is always done, so that "sometimes" is no yes."""
+    return any(sym.kind == "EVERY" for sym in lexicon(language, "asking").scan(wording).syms)
+
+
+@lru_cache(maxsize=1024)
+def asks_how_many(wording: str, language: str) -> bool:
+    """Whether a question counts something, so that "none" is zero."""
+    return any(sym.kind == "MANY" for sym in lexicon(language, "asking").scan(wording).syms)
+
+
+def topics(text: str, language: str) -> frozenset[str]:
+    """What a text is about, of what questions commonly ask: pain, fever, falls, …"""
+    return frozenset(sym.value for sym in lexicon(language, "topics").scan(text).syms if sym.kind == "TOPIC")
+
+
+def shares_word(text: str, wording: str) -> bool:
+    """Whether a text repeats a telling word of the question, in whatever form: "i dont smoke" of "Do you smoke?"."""
+    asked = [word for word in plain(wording).split() if len(word) >= 4]
+    return any(
+        len(word) >= 4 and word[: max(4, len(word) - 3)] == other[: max(4, len(word) - 3)]
+        for word in plain(text).split()
+        for other in asked
+    )
