@@ -155,8 +155,8 @@ def _with_correction(asked: _Asked, text: str) -> Outcome:
     if taken_back is None:
         return outcome
     before, after, plainly = taken_back
-    if not plainly and asked.item.type == "boolean":
-        return outcome
+    if not plainly and asked.item.type in ("boolean", "choice"):
+        return outcome  # "headache, no nausea"
     instead = _read(asked, after)
     if not isinstance(instead, Taken | Which | Beyond):
         return outcome

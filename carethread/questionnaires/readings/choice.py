@@ -213,7 +213,7 @@ def _by_words(line: Line, options: Sequence[Option], language: str) -> Choice:
     if negated or only_number:  # "not better"; a bare number past the end of the list
         scores = [min(score, 0.6) for score in scores]
     for place, option in enumerate(options):
-        for label in (option.label, *option.synonyms):
+        for label in () if negated else (option.label, *option.synonyms):
             alike = fuzz.ratio(written, plain(label))
             if alike >= _ALIKE:
                 scores[place] = max(scores[place], alike / 100)

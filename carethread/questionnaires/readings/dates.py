@@ -159,16 +159,23 @@ def _said(line: Line, today: date, *, ahead: bool) -> Iterator[tuple[Hit, str]]:
     spoken = line.without("OF", "THE", "ABOUT", "AT")
     for read in (_month_and_day, _amount_ago, _month_and_year, _relative_month, _relative_day, _weekday, _day_of_month, _year):
         found = list(read(spoken, today, ahead))
-        if found or (read is _month_and_day and spoken.find(rule("MONTH NUM|ORD")) and not spoken.find(_MONTH_YEAR)):
+        if found or (read is _month_and_day and _names_a_day(spoken)):
             yield from found
             return
 
 
+def _names_a_day(line: Line) -> bool:
+    """Whether a day stands beside a month, be it one that month does not have: "feb 30"."""
+    hits = [hit for pattern in _DAYS_OF_MONTHS for hit in line.find_all(pattern)]
+    return any((hit.values["d"] or "").isdigit() and int(hit.values["d"] or 0) < 100 for hit in hits)
+
+
+_DAYS_OF_MONTHS = (rule("MONTH=m P? NUM|ORD=d"), rule("NUM|ORD=d MONTH=m"))
 _MONTH_YEAR = rule("MONTH P? NUM=y")
 
 
 def _month_and_day(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
-    for pattern in (rule("MONTH=m P? NUM|ORD=d"), rule("NUM|ORD=d MONTH=m")):
+    for pattern in _DAYS_OF_MONTHS:
         for hit in line.find_all(pattern):
             day = hit.values["d"] or ""
             if day.isdigit() and int(day) <= 31:
@@ -238,6 +245,8 @@ def _relative_month(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit,
             behind = month >= today.month if "l" in hit.values else month > today.month
             year = today.year - behind if not ahead else today.year + (month < today.month)
             yield hit, f"{year}-{month:02}"
+        if line.find(pattern):
+            return
     for pattern in (rule("LAST UNIT=u"), rule("UNIT=u LAST"), rule("THIS UNIT=u")):
         for hit in line.find_all(pattern):
             back = 0 if any(sym.kind == "THIS" for sym in line.syms[hit.first : hit.last]) else 1

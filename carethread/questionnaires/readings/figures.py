@@ -10,10 +10,11 @@ from decimal import Decimal, InvalidOperation
 
 from carethread.questionnaires.readings.lexicon import Hit, Line, Sym, lexicon, rule
 
-_TABLES = ("calendar", "since", "numbers", "amounts", "units")
+_TABLES = ("calendar", "since", "numbers", "measures", "amounts", "units")
 _THOUSANDS = {"en": re.compile(r"\d{1,3},\d{3}"), "es": re.compile(r"\d{1,3}\.\d{3}")}
 _BESIDE = ("ABOUT", "A", "THE", "OF")  # between a bound or a "not" and its number
 
+_TENS_AND_ONE = rule("NUM=n AND A")
 _HALVES = (rule("NUM=n AND A? HALF|HALFA"), rule("NUM=n NUM:1 P:/|SLASH NUM:2"))
 _POINT = rule("NUM=n POINT NUM=f")
 _OH = rule("NUM=n OH NUM=f")
@@ -75,6 +76,8 @@ def prepared(line: Line, language: str, *, hundreds: bool = False) -> Line:
             sym = replace(sym, kind="W")
         syms.append(sym)
     line = Line(line.text, tuple(syms))
+    if language == "es":
+        line = line.rewrite(_TENS_AND_ONE, _and_one)
     if hundreds:
         line = line.rewrite(_OH, lambda hit: _joined(line, hit, oh=True))
         line = line.rewrite(_HUNDRED, lambda hit: _joined(line, hit))
@@ -104,6 +107,14 @@ def _joined(line: Line, hit: Hit, *, oh: bool = False) -> Sequence[Sym] | None:
     if not (first.spelled and last.spelled and 1 <= one <= 9 and (1 <= two <= 9 if oh else 10 <= two <= 99)):
         return None
     return (Sym("NUM", str(one * 100 + two), *hit.span, hit.exact, spelled=True),)
+
+
+def _and_one(hit: Hit) -> Sequence[Sym] | None:
+    """ "noventa y un" → 91."""
+    tens = hit.values["n"] or ""
+    if not tens.isdigit() or int(tens) % 10 or not 30 <= int(tens) % 100 <= 90:
+        return None
+    return (Sym("NUM", str(int(tens) + 1), *hit.span, hit.exact, spelled=True),)
 
 
 def _and_a_half(hit: Hit) -> Sequence[Sym] | None:

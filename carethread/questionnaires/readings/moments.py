@@ -95,13 +95,21 @@ def _ago(line: Line, now: datetime) -> datetime | None:
 
 def _clocked(text: str, language: str) -> Line:
     """The line with every time of day as one CLOCK: minutes since midnight, with a question mark where half is open."""
-    line = with_clocks(lexicon(language, *_TABLES).scan(text))
+    line = with_clocks(lexicon(language, *_TABLES).scan(text).rewrite(rule("NUM=h NUM=m"), _hour_and_minute))
     line = Line(line.text, tuple(_noon(sym) for sym in line.syms))
     line = line.rewrite(rule("CLOCK=t ABOUT? OF? NIGHT"), _at_night)
     line = _bare(line)
     part = next((sym.value for sym in line.syms if sym.kind in ("PART", "NIGHT")), None)
     this_morning = line.find(rule("THIS DAY:1")) is not None
     return Line(line.text, tuple(_in_part(sym, "morning" if this_morning else part) for sym in line.syms))
+
+
+def _hour_and_minute(hit: Hit) -> Sequence[Sym] | None:
+    """ "six fifteen" is 6:15."""
+    hour, minute = hit.values["h"] or "", hit.values["m"] or ""
+    if not (hour.isdigit() and minute.isdigit() and 1 <= int(hour) <= 12 and 10 <= int(minute) <= 59):
+        return None
+    return (Sym("TIME", f"{hour}:{minute}", *hit.span, hit.exact),)
 
 
 def _noon(sym: Sym) -> Sym:

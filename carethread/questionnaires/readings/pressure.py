@@ -5,7 +5,7 @@ from carethread.questionnaires.readings.lexicon import rule
 from carethread.questionnaires.readings.reading import Reading
 from carethread.questionnaires.readings.vitals import limits_of
 
-_PAIR = (rule("NUM=s OVER|SLASH|AND NUM=d"), rule("NUM=s P:/|P:-|P:\\ NUM=d"), rule("NUM=s ABOUT? NUM=d"))
+_PAIR = (rule("NUM=s OVER|SLASH NUM=d"), rule("NUM=s P:/|P:-|P:\\ NUM=d"), rule("NUM=s NUM=d"))
 
 
 def read_pressure(text: str, language: str) -> Reading[tuple[int, int]] | None:

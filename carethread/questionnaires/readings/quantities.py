@@ -1,7 +1,7 @@
 """A number with its unit: "two hundred lbs", "102 F", "38 y medio grados", "5'4", "12 stone 4", "una hora y media"."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 
@@ -95,7 +95,7 @@ def is_usual(quantity: Quantity, measure: str | None) -> bool:
 def _amounts(figures: Figures, measure: str | None) -> list[_Said]:
     """The figures with those of one amount put together."""
     found: list[_Said] = []
-    all_figures = figures.all
+    all_figures = _shared_units(figures)
     index = 0
     while index < len(all_figures):
         figure = all_figures[index]
@@ -115,6 +115,18 @@ def _amounts(figures: Figures, measure: str | None) -> list[_Said]:
         found.append(_Said(value, unit, figure, _end(figures.line, figure), _confidence(figure)))
         index += 1
     return found
+
+
+def _shared_units(figures: Figures) -> list[Figure]:
+    """The figures with the unit said once for alternatives: "2 or 3 hours"."""
+    shared = list(figures.all)
+    for place in range(len(shared) - 2, -1, -1):
+        one, other = shared[place], shared[place + 1]
+        between = [sym for sym in figures.line.syms if one.span[1] <= sym.start and sym.end <= other.span[0]]
+        alternatives = bool(between) and all(sym.kind in ("OR", "TO", "AND", "ABOUT") or sym.value in "-/" for sym in between)
+        if one.unit is None and other.unit is not None and alternatives and other.unit not in ("[in_i]", "cm", "min"):
+            shared[place] = replace(one, unit=other.unit)
+    return shared
 
 
 def _compound(line: Line, first: Figure, second: Figure | None, measure: str | None) -> _Said | None:

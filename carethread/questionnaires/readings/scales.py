@@ -24,6 +24,7 @@ _KINDS: tuple[tuple[str, ...], ...] = (
     ("degree",),
 )
 _NEAR = 7  # of 100: this near an option is meant, if no other is half as near again
+_SOMETHING = 20  # of 100: from here "a little" is not "not at all"
 _CLEARLY = 3  # else the nearest must be this many times nearer than the next
 _SPAN = {"severity": 10}  # the table's values run to ten, not to a hundred
 _OWN = ("AT", "POLE", "DEG", "SEV", "NOT")
@@ -95,20 +96,26 @@ def _place_of(label: str, kind: tuple[str, ...], language: str) -> float | None:
 
 
 def _nearest(placed: tuple[float, ...], places: Sequence[float | None]) -> OnScale | None:
+    known = [place for place in places if place is not None]
     answers: list[tuple[int, ...]] = []
     for said in placed:
         distances = sorted(
-            (abs(place - said), index)
-            for index, place in enumerate(places)
-            if place is not None and (place * said > 0 or not place or not said)  # never across the middle
+            (abs(place - said), index) for index, place in enumerate(places) if place is not None and _same_side(place, said)
         )
         if not distances:
             return None
         (first, best), (second, next_best) = distances[0], distances[1] if len(distances) > 1 else (1000.0, -1)
-        clear = (first <= _NEAR and second >= 2 * first + 1) or first * _CLEARLY <= second
+        clear = (first < _NEAR and second > 2 * first) or first * _CLEARLY <= second
+        if not min(known) <= said <= max(known):
+            clear = True  # beyond the last option, which is the nearest there is
         answers.append((best,) if clear else (best, next_best))
     together = tuple(dict.fromkeys(index for answer in answers for index in answer))
     return OnScale(tuple(sorted(together)), 0.85)
+
+
+def _same_side(place: float, said: float) -> bool:
+    """Neither across the middle, nor at nothing for what is decidedly something."""
+    return place * said > 0 or place == said or (abs(said) < _SOMETHING and abs(place) < _SOMETHING * 2)
 
 
 def _places(text: str, kind: tuple[str, ...], language: str, *, strangers: int) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ from carethread.questionnaires.readings.asking import (
     shares_word,
     topics,
 )
+from carethread.questionnaires.readings.intensity import read_intensity
 from carethread.questionnaires.readings.lexicon import Line, lexicon
 from carethread.questionnaires.readings.polarity import read_yes_no
 from carethread.questionnaires.readings.reading import Reading
@@ -48,6 +49,9 @@ def read_state(text: str, wording: str, language: str) -> Reading[bool] | None:
     often = place_on(text, "scale_frequency", language)
     if often is not None and often > _NEVER:
         return whole
+    strength = read_intensity(text, language) if "pain" in topics(wording, language) else None
+    if strength is not None:
+        return replace(whole, value=strength.value > 0)
     return _of_topic(text, wording, language, line)
 
 
