@@ -9,21 +9,26 @@ from decimal import Decimal
 from carethread.questionnaires.definition import AnswerOption, Item
 from carethread.questionnaires.readings import (
     Choice,
+    Control,
     Encoder,
     Option,
     Quantity,
     Reading,
     Scale,
+    asked_period,
     asked_units,
     asks_ahead,
     asks_back,
+    asks_birth,
     corrected,
     is_usual,
     measure_of,
     read_choice,
     read_control,
+    read_birth_date,
     read_date,
     read_moment,
+    read_in_interval,
     read_none,
     read_number,
     read_on_scale,
@@ -37,6 +42,7 @@ from carethread.questionnaires.readings import (
     read_yes_no,
     says_no_option,
     says_nothing,
+    topics,
     usual_units,
 )
 from carethread.questionnaires.values import Amount, Value, compare
@@ -174,9 +180,26 @@ def exactly_an_option(item: Item, text: str, language: str) -> Taken | None:
     options = offered(item.options, language)
     choice = read_choice(text, options, language) if options else None
     if choice is None or choice.picked is None or choice.picked.confidence < 1:
-        return None
+        return _same_request(item, text, language)
     option = item.option(choice.picked.value)
     return None if option is None else Taken((option.value,), choice.picked.how, 1.0)
+
+
+def _same_request(item: Item, text: str, language: str) -> Taken | None:
+    """The option that says what a request says: "idk" where "Don't know" is offered, "n/a" where "Not applicable" is."""
+    control = read_control(text, language) if item.options else None
+    if control is None or not control.sure or control.value not in _OFFERED_REQUESTS:
+        return None
+    same = [
+        option
+        for option in item.options
+        for meant in [read_control(option.wording.in_language(language), language)]
+        if meant is not None and meant.value is control.value
+    ]
+    return Taken((same[0].value,), "synonym", 0.95) if len(same) == 1 else None
+
+
+_OFFERED_REQUESTS = (Control.DONT_KNOW, Control.DECLINE, Control.SKIP)
 
 
 def offered(options: Sequence[AnswerOption], language: str) -> list[Option]:
@@ -249,7 +272,13 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     item, language = asked.item, asked.language
     shown = [option for option in item.options if option.key in asked.between] or list(item.options)
     options = offered(shown, language)
-    empty = next((option for option in options if says_no_option(option.label, language)), None)
+    written = _OTHER.match(text.strip()) if item.type == "open-choice" else None
+    if written is not None:
+        return _kept_text(item, written.group(1).strip(), again=True)
+    empties = [option for option in options if says_no_option(option.label, language)]
+    empty = empties[0] if len(empties) == 1 else None
+    if empty is not None and says_no_option(text, language):
+        return _chosen(item, Choice(picked=Reading(empty.value, 0.85, (0, len(text)), "polarity")))
     if item.repeats:
         several = _several(asked, text, [option for option in options if option is not empty])
         if several is not None:
@@ -257,10 +286,11 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     choice = _one(asked, text, options)
     if not choice.understood and len(shown) < len(item.options):
         choice = _one(asked, text, offered(item.options, language))
-    if choice.none and empty is not None and says_no_option(text, language):
-        choice = Choice(picked=Reading(empty.value, 0.85, (0, len(text)), "synonym"))
     outcome = _chosen(item, choice)
     if not isinstance(outcome, NotUnderstood) or choice.any:
+        return outcome
+    outcome = _chosen(item, _by_topic(asked, text, options))
+    if not isinstance(outcome, NotUnderstood):
         return outcome
     if asked.encoder is not None:
         similar = read_similar(text, options, asked.wording, asked.encoder)
@@ -270,20 +300,48 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     return _other(asked, text) if item.type == "open-choice" else NotUnderstood()
 
 
+def _by_topic(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
+    """The one option about the same as the text: "my head hurts" of "Headache"."""
+    said = topics(text, asked.language)
+    spoken = read_yes_no(text, asked.language)
+    if not said or (spoken is not None and not spoken.value):
+        return Choice()
+    same = [option for option in options if said & topics(option.label, asked.language)]
+    return Choice(picked=Reading(same[0].value, 0.75, (0, len(text)), "synonym")) if len(same) == 1 else Choice()
+
+
 def _one(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
     """One option: its very words or place in the list, else where the words stand on the options' scale."""
+    counted = read_in_interval(text, [option.label for option in options], asked.language)
+    if counted is not None and not asked.numbered:
+        places = {counted.place}
+        if counted.bare and 1 <= int(re.sub(r"\D", "", text)) <= len(options):
+            places.add(int(re.sub(r"\D", "", text)) - 1)
+        found = tuple(Reading(options[place].value, 0.9, (0, len(text)), "number") for place in sorted(places))
+        return Choice(picked=found[0]) if len(found) == 1 else Choice(between=found)
     choice = read_choice(text, options, asked.language, numbered=asked.numbered)
     if choice.picked is not None and choice.picked.sure and choice.picked.how in ("number", "letter"):
         return choice
     if choice.picked is not None and choice.picked.confidence >= 1:
         return choice
-    placed = read_on_scale(text, [option.label for option in options], asked.language)
+    spoken = read_yes_no(text, asked.language)
+    if choice.picked is not None and choice.picked.how != "exact" and spoken is not None and spoken.sure and not spoken.rest:
+        polar = [option for option in options if _is_polar(option.label, asked.language, spoken.value)]
+        if len(polar) == 1:
+            return Choice(picked=Reading(polar[0].value, 0.85, spoken.span, "polarity"))
+    period = asked_period(asked.wording, asked.language)
+    placed = read_on_scale(text, [option.label for option in options], asked.language, period=period)
     if placed is None:
         return choice
     readings = tuple(
         Reading(options[place].value, placed.confidence, (0, len(text)), "synonym") for place in placed.nearest
     )
     return Choice(picked=readings[0]) if placed.certain else Choice(between=readings)
+
+
+def _is_polar(label: str, language: str, value: bool) -> bool:
+    meant = read_yes_no(label, language)
+    return meant is not None and meant.sure and meant.value is value and not meant.rest
 
 
 def _several(asked: _Asked, text: str, options: Sequence[Option]) -> Outcome | None:
@@ -321,12 +379,10 @@ _OTHER = re.compile(r"^\W*(?:other|otro|otra|otros|otras)\s*[:,;–-]\s*(\S.*)$"
 
 def _other(asked: _Asked, text: str) -> Outcome:
     """What is not offered, in the patient's words: "other: my nephew's taxi"."""
-    written = _OTHER.match(text.strip())
-    words = written.group(1).strip() if written is not None else text.strip()
     bare = read_yes_no(text, asked.language)
-    if written is None and (re.fullmatch(r"\W*\d+\W*|\W*\w\W*", text) or (bare is not None and not bare.rest)):
+    if re.fullmatch(r"\W*\d+\W*|\W*\w\W*", text) or (bare is not None and not bare.rest):
         return NotUnderstood()  # a number past the end of the list, a letter, a mere yes or no
-    return _kept_text(asked.item, words, again=True)
+    return _kept_text(asked.item, text.strip(), again=True)
 
 
 # --- texts ------------------------------------------------------------------------------------------------------
@@ -387,7 +443,7 @@ def _number(asked: _Asked, text: str) -> Outcome:
         if pair is not None:
             place = 0 if measure == "systolic" else 1
             return _settled(asked, [Reading(Decimal(pair.value[place]), pair.confidence, pair.span, "number")])
-    scale = scale_of(item)
+    scale = scale_of(item) if measure is None else None
     units = tuple(unit.code for unit in item.units[:1]) or asked_units(asked.wording, asked.language)
     units = units or usual_units(measure)
     if units and scale is None:
@@ -483,7 +539,12 @@ def _amount(item: Item, quantity: Quantity) -> Amount:
 def _date(asked: _Asked, text: str) -> Outcome:
     item, today = asked.item, asked.now.date().isoformat()
     ahead = asks_ahead(asked.wording, asked.language)
-    found = read_date(text, asked.language, asked.now.date(), ahead=ahead)
+    birth = asks_birth(asked.wording, asked.language)
+    if birth:
+        born = read_birth_date(text, asked.language, asked.now.date())
+        found = tuple(Reading(one.value.isoformat(), one.confidence, one.span, one.how) for one in born)
+    else:
+        found = read_date(text, asked.language, asked.now.date(), ahead=ahead)
     readings = [reading for reading in found if reading.confidence >= _POSSIBLE]
     if not readings:
         return NotUnderstood()
@@ -491,9 +552,15 @@ def _date(asked: _Asked, text: str) -> Outcome:
     if not within:
         return Beyond(readings[0].value)
     past = within if ahead else [reading for reading in within if reading.value[: len(today)] <= today] or within
-    if len(past) > 1 and not past[0].confidence > past[1].confidence:
-        return Which(tuple(reading.value for reading in past[:3]))
+    rivals = [reading for reading in past[1:] if _rivals(past[0], reading, birth=birth)]
+    if rivals:
+        return Which(tuple(reading.value for reading in (past[0], *rivals)[:3]))
     return _taken(Value("Date", past[0].value), past[0]) if past[0].sure else NotUnderstood()
+
+
+def _rivals(first: Reading[str], other: Reading[str], *, birth: bool) -> bool:
+    """Whether both must be offered: equally sure, or for a birth the same day of another century."""
+    return other.confidence >= first.confidence or (birth and first.value[4:] == other.value[4:])
 
 
 def _moment(asked: _Asked, text: str) -> Outcome:

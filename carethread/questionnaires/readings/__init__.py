@@ -1,9 +1,10 @@
 """Readers of free text in English and Spanish: pure functions from a patient's words to a value and a confidence."""
 
-from carethread.questionnaires.readings.asking import asked_units, asks_ahead
+from carethread.questionnaires.readings.asking import asked_period, asked_units, asks_ahead, asks_birth, topics
 from carethread.questionnaires.readings.choice import Choice, Option, read_choice, says_no_option
 from carethread.questionnaires.readings.control import Control, asks_back, corrected, read_control, read_correction
 from carethread.questionnaires.readings.dates import read_birth_date, read_date
+from carethread.questionnaires.readings.intervals import read_in_interval
 from carethread.questionnaires.readings.moments import read_moment, read_time
 from carethread.questionnaires.readings.names import read_person_name
 from carethread.questionnaires.readings.numbers import Scale, read_number
@@ -34,9 +35,11 @@ __all__ = [
     "Several",
     "Severity",
     "Since",
+    "asked_period",
     "asked_units",
     "asks_ahead",
     "asks_back",
+    "asks_birth",
     "corrected",
     "is_usual",
     "measure_of",
@@ -45,6 +48,7 @@ __all__ = [
     "read_control",
     "read_correction",
     "read_date",
+    "read_in_interval",
     "read_moment",
     "read_none",
     "read_number",
@@ -63,5 +67,6 @@ __all__ = [
     "says_no_option",
     "says_nothing",
     "takes_back",
+    "topics",
     "usual_units",
 ]

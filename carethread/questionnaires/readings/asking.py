@@ -3,11 +3,14 @@
 import re
 from functools import lru_cache
 
+from carethread.questionnaires.readings.figures import read_figures
 from carethread.questionnaires.readings.lexicon import lexicon
 from carethread.questionnaires.readings.text import fold, plain
 
 _COUNTED = re.compile(r"\b(?:how many|how much|number of|cuant[oa]s|numero de|for how many)\s+(?:more |full |mas )?(\w+)")
 _IN_UNIT = re.compile(r"(?:\b(?:in|en)\s+|\()(°?\s?[\w/%]+)")
+_DAYS = {"d": 1, "wk": 7}
+_LONGEST = 30  # days or weeks
 
 
 @lru_cache(maxsize=1024)
@@ -20,6 +23,21 @@ def asked_units(wording: str, language: str) -> tuple[str, ...]:
         if kinds == ["U"] and len(match.group(1)) > 1:
             return tuple(found)
     return ()
+
+
+@lru_cache(maxsize=1024)
+def asked_period(wording: str, language: str) -> int | None:
+    """The days a question asks about ("over the last 2 weeks" → 14); None where it names none."""
+    for figure in read_figures(wording, language).all:
+        if figure.unit in _DAYS and figure.value == figure.value.to_integral_value() and figure.value <= _LONGEST:
+            return int(figure.value) * _DAYS[figure.unit]
+    return None
+
+
+@lru_cache(maxsize=1024)
+def asks_birth(wording: str, language: str) -> bool:
+    """Whether a date of birth is asked for, of which day, month and year are needed."""
+    return any(sym.kind == "BIRTH" for sym in lexicon(language, "asking").scan(wording).syms)
 
 
 @lru_cache(maxsize=1024)

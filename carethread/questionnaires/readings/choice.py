@@ -81,15 +81,18 @@ def read_choice(text: str, options: Sequence[Option], language: str, *, numbered
 
 def says_no_option(text: str, language: str) -> bool:
     """Whether a label or an answer says that nothing of a list applies: "None of the above", "Nobody", "no"."""
+    if plain(text) in _NOBODY:
+        return True
     spoken = read_yes_no(text, language)
-    if spoken is not None and not spoken.value and spoken.sure and not spoken.rest:
+    if spoken is not None and not spoken.value and spoken.confidence >= _PLAIN_NO and not spoken.rest:
         return True
     line = lexicon(language, *_TABLES).scan(text)
     said = [sym for sym in line.syms if sym.kind not in ("STOP", "SOFT", "P", "THE", "OF")]
-    return bool(said) and (said[0].kind == "NONE" or said[0].value in _NOBODY)
+    return bool(said) and said[0].kind == "NONE" and not any(sym.kind in ("NUM", "ORD", "W") for sym in said[1:])
 
 
-_NOBODY = frozenset({"nobody", "noone", "nadie", "none", "nadien"})
+_NOBODY = frozenset({"nobody", "no one", "no body", "noone", "nadie", "none", "nadien"})
+_PLAIN_NO = 0.95
 
 
 def _same_words(text: str, options: Sequence[Option]) -> Reading[str] | None:
@@ -180,7 +183,8 @@ def _letter(line: Line, spoken: list[Sym], options: Sequence[Option]) -> Reading
     """ "b", "(b)", "option b", and "a" alone, which is otherwise a small word."""
     said = [sym for sym in line.syms if sym.kind != "P"]
     named = [sym for sym in said if sym.kind not in ("PICK", "STOP", "SOFT", "THE")] or said[-1:]
-    if len(named) != 1 or not (len(said) == 1 or any(sym.kind == "PICK" for sym in said)):
+    articles = all(line.text[sym.start : sym.end].lower() in ("the", "la", "el") for sym in said if sym not in named)
+    if len(named) != 1 or not (len(said) == 1 or articles or any(sym.kind == "PICK" for sym in said)):
         return None
     written = line.text[named[0].start : named[0].end].lower()
     if len(written) != 1 or not "a" <= written <= "z" or ord(written) - ord("a") >= min(len(options), 26):
@@ -204,7 +208,9 @@ def _by_words(line: Line, options: Sequence[Option], language: str) -> Choice:
     written = plain(line.text)
     held = _held(written, options)
     if held:
-        return _decide([_reading(line, option, 0.92, "exact") for option in held])
+        rival = _rival(written, held, options, language) if len(held) == 1 else None
+        named = [*held, rival] if rival is not None else held
+        return _decide([_reading(line, option, 0.92, "exact") for option in named])
     scores = _scores(line, options, language)
     negated = any(sym.kind == "NOT" for sym in line.syms)
     only_number = all(
@@ -223,6 +229,9 @@ def _by_words(line: Line, options: Sequence[Option], language: str) -> Choice:
     near = [place for place, score in enumerate(scores) if score >= best - _MARGIN and score >= 0.5]
     how: How = "similarity" if best < 0.9 else "synonym"
     readings = [_reading(line, options[place], min(scores[place], 0.9), how) for place in near]
+    literal = _literally(written, [options[place] for place in near]) if len(near) > 1 else None
+    if literal is not None and best >= SURE:
+        return Choice(picked=_reading(line, literal, 0.85, "synonym"))
     if len(readings) == 1:
         return Choice(picked=readings[0])
     if best < SURE or len(readings) == len(options) > 2:
@@ -249,6 +258,29 @@ def _held(written: str, options: Sequence[Option]) -> list[Option]:
         for label, option in kept
         if not any(f" {label} " in f" {other} " for other, rival in kept if rival is not option and other != label)
     ]
+
+
+def _literally(written: str, options: Sequence[Option]) -> Option | None:
+    """The one of several options whose own words are written, where others mean much the same: "night", "evening"."""
+    said = [word for word in written.split() if len(word) >= 4]
+    holding = [
+        option
+        for option in options
+        if any(_shared_beginning(word, other) >= 4 for word in said for other in plain(option.label).split())
+    ]
+    return holding[0] if len(holding) == 1 else None
+
+
+def _rival(written: str, held: Sequence[Option], options: Sequence[Option], language: str) -> Option | None:
+    """Another option that the words beside a whole label name: "nobody but my neighbor"."""
+    (option,) = held
+    label = max((plain(one) for one in (option.label, *option.synonyms) if plain(one) in written), key=len, default="")
+    beside = lexicon(language, *_TABLES).scan(written.replace(label, " ", 1))
+    if not label or any(sym.kind == "NOT" for sym in beside.syms):
+        return None
+    scores = _scores(beside, options, language)
+    best = max(range(len(options)), key=lambda place: scores[place])
+    return options[best] if scores[best] >= _MARGIN + SURE and options[best] is not option else None
 
 
 def _negated(written: str, label: str) -> bool:
@@ -347,6 +379,8 @@ def _spoken_features(line: Line, *, label: bool = False) -> list[set[str]]:
             if not label and re.fullmatch(r"(\d|1\d|2[0-3])[0-5]\d", sym.value):  # "330"
                 features |= _clock(f"{sym.value[:-2]}:{sym.value[-2:]}", after, label=False)
             found.append(features)
+        elif sym.kind == "DAY" and sym.value == "1" and line.text[sym.start].lower() == "m":  # mañana
+            found.append({"DAY:1", "PART:morning"})
         elif sym.kind in ("WD", "MONTH", "DAY", "PART", "UNIT", "NEXT", "THIS"):
             found.append({f"{sym.kind}:{sym.value}"})
         elif sym.kind in ("SOFT", "ABOUT"):

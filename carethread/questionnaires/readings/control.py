@@ -44,8 +44,8 @@ def _meant(line: Line, said: list[Sym]) -> Control | None:
         return None
     if set(kinds) == {"REACH", "PERSON"} or (kinds == ["PERSON"] and any(sym.kind == "POLITE" for sym in line.syms)):
         return Control.HUMAN
-    if kinds == ["DONT_KNOW", "WHY"]:
-        return Control.DONT_KNOW
+    if kinds[0] == "ASK" and len(kinds) == 2:
+        kinds = kinds[1:]  # "can i skip"
     if len(set(kinds)) != 1 or kinds[0] not in Control.__members__:
         return None
     return Control[kinds[0]]
@@ -55,7 +55,10 @@ def asks_back(text: str, language: str) -> bool:
     """Whether a message is a question of the patient's own: "which one is nausea?", "can i take aspirin"."""
     line = lexicon(language, "control").scan(text)
     said = [sym for sym in line.syms if sym.kind not in ("P", "FILL")]
-    return bool(said) and said[0].kind == "ASK" and len(said) > 1
+    if len(said) < 2:
+        return False
+    asking = said[0].kind in ("WHAT", "WHY") and " " in line.text[said[0].start : said[0].end]
+    return said[0].kind == "ASK" or (asking and said[1].kind == "W")
 
 
 def read_correction(text: str, language: str) -> str | None:
@@ -76,7 +79,7 @@ def corrected(text: str, language: str) -> tuple[str, str, bool] | None:
     for index in range(len(line.syms) - 1, -1, -1):
         sym = line.syms[index]
         plain_no = sym.value == "no" and sym.kind == "W"
-        if sym.kind == "FIX" or plain_no:
+        if (sym.kind == "FIX" and (sym.value == "1" or index == 0)) or plain_no:
             before = line.text[: sym.start].strip(" ,.;:!-\n\t")
             after = re.sub(r"^[\s,.;:!-]+", "", line.text[sym.end :]).strip()
             if after and (before or not plain_no):

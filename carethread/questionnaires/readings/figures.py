@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from functools import partial
 
 from carethread.questionnaires.readings.lexicon import Hit, Line, Sym, lexicon, rule
 
@@ -27,6 +28,8 @@ _QUARTERS_UNIT = rule("QUARTERS=q OF? A? U=u")
 _UNIT_AND_HALF = rule("NUM=n U=u AND A? HALF|HALFA")
 _A_UNIT_AND_HALF = rule("A? U=u AND A? HALF|HALFA")
 _A_UNIT = rule("A U=u")
+_ABOUT_A_UNIT = rule("ABOUT U=u")
+_RATES = ("NUM", "W", "TIMES", "U")  # behind these "a day" is how often, not how long
 _MOST_DIGITS = 12
 
 
@@ -72,6 +75,8 @@ def prepared(line: Line, language: str, *, hundreds: bool = False) -> Line:
             sym = replace(sym, value=re.sub(r"[.,]", "", sym.value))
         elif sym.spelled and sym.value == "1" and following is not None and following.kind == "W":
             continue  # "una molestia", "one thing": an article
+        elif sym.kind == "EVEN":
+            continue
         elif _is_preposition(line, sym, following):
             sym = replace(sym, kind="W")
         syms.append(sym)
@@ -90,7 +95,8 @@ def prepared(line: Line, language: str, *, hundreds: bool = False) -> Line:
     line = line.rewrite(_QUARTER_UNIT, lambda hit: _with_unit(hit, Decimal("0.25")))
     line = line.rewrite(_HALF_UNIT, lambda hit: _with_unit(hit, Decimal("0.5")))
     line = line.rewrite(_HALF_OF_UNIT, lambda hit: _with_unit(hit, Decimal("0.5")))
-    line = line.rewrite(_A_UNIT, lambda hit: _with_unit(hit, Decimal(1)))
+    for pattern in (_A_UNIT, _ABOUT_A_UNIT):
+        line = line.rewrite(pattern, partial(_one_unit, line))
     return line.rewrite(_MINUS, _negative)
 
 
@@ -130,6 +136,15 @@ def _decimal(hit: Hit) -> Sequence[Sym] | None:
 def _with_unit(hit: Hit, value: Decimal) -> Sequence[Sym]:
     start, end = hit.span
     return Sym("NUM", f"{value}", start, end, hit.exact), Sym("U", hit.values["u"] or "", end, end)
+
+
+def _one_unit(line: Line, hit: Hit) -> Sequence[Sym] | None:
+    """ "an hour", "como una hora": one; "20 a day" and "about hours" are not."""
+    article = line.text[line.syms[hit.first].start : line.syms[hit.first].end].lower().split()[-1]
+    before = line.syms[hit.first - 1].kind if hit.first else ""
+    if article not in ("a", "an", "un", "una") or before in _RATES:
+        return None
+    return _with_unit(hit, Decimal(1))
 
 
 def _negative(hit: Hit) -> Sequence[Sym]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from carethread.questionnaires.readings.figures import read_figures
 from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon
 from carethread.questionnaires.readings.text import plain
 
@@ -26,6 +27,7 @@ _KINDS: tuple[tuple[str, ...], ...] = (
 _NEAR = 7  # of 100: this near an option is meant, if no other is half as near again
 _SOMETHING = 20  # of 100: from here "a little" is not "not at all"
 _CLEARLY = 3  # else the nearest must be this many times nearer than the next
+_STRONGLY = 75  # percent; from here "very much agree" is "strongly agree"
 _SPAN = {"severity": 10}  # the table's values run to ten, not to a hundred
 _OWN = ("AT", "POLE", "DEG", "SEV", "NOT")
 _STRANGERS = 3  # words that mean nothing on the line, from which a text is a story
@@ -53,14 +55,18 @@ class OnScale:
         return len(self.nearest) == 1
 
 
-def read_on_scale(text: str, labels: Sequence[str], language: str) -> OnScale | None:
+def read_on_scale(text: str, labels: Sequence[str], language: str, *, period: int | None = None) -> OnScale | None:
     """The option nearest to the words, both neighbours where it lies between; None where no scale fits or none is said.
+
+    `period` are the days a question asks about, so that "3 days" has its place among how often.
 
     >>> read_on_scale("most days", ["Not at all", "Several days", "More than half the days", "Nearly every day"], "en")
     OnScale(nearest=(2,), confidence=0.85)
     """
     for kind, places in scales_of(tuple(labels), language):
         placed = _places(text, kind, language, strangers=_STRANGERS)
+        if not placed and period is not None and kind == ("scale_frequency",):
+            placed = _share_of(text, period, language)
         if not placed:
             continue
         found = _nearest(placed, places)
@@ -87,6 +93,15 @@ def scales_of(labels: tuple[str, ...], language: str) -> tuple[tuple[tuple[str, 
     return tuple(found)
 
 
+def _share_of(text: str, period: int, language: str) -> tuple[float, ...]:
+    """ "3 days" of fourteen, in percent."""
+    figures = read_figures(text, language).all
+    if len(figures) != 1 or figures[0].unit != "d" or figures[0].bounded or not 0 <= figures[0].value <= period:
+        return ()
+    share = float(figures[0].value) / period * 100
+    return (max(share, _SOMETHING + 1.0) if figures[0].value else 0.0,)
+
+
 def _place_of(label: str, kind: tuple[str, ...], language: str) -> float | None:
     """Where a label stands on a kind of scale; None where it does not, or names two places."""
     if plain(label) in _BESIDE:
@@ -106,8 +121,9 @@ def _nearest(placed: tuple[float, ...], places: Sequence[float | None]) -> OnSca
             return None
         (first, best), (second, next_best) = distances[0], distances[1] if len(distances) > 1 else (1000.0, -1)
         clear = (first < _NEAR and second > 2 * first) or first * _CLEARLY <= second
-        if not min(known) <= said <= max(known):
-            clear = True  # beyond the last option, which is the nearest there is
+        alike = [place for place in known if place * said > 0]
+        if not min(known) <= said <= max(known) or (min(known) < 0 and alike and abs(said) < min(map(abs, alike))):
+            clear = True  # beyond the last option, or nearer to the middle than any of its side
         answers.append((best,) if clear else (best, next_best))
     together = tuple(dict.fromkeys(index for answer in answers for index in answer))
     return OnScale(tuple(sorted(together)), 0.85)
@@ -168,6 +184,8 @@ def _weighed(syms: Sequence[Sym], place: int, table: str) -> float | None:
         return None
     if degree is None:
         return 60.0 * sign
+    if table == "scale_agree" and degree >= _STRONGLY:
+        degree = 100
     if degree == 0:
         return 0.0 if table == "scale_hard" else -100.0 * sign
     return float(degree * sign)

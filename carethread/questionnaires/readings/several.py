@@ -29,6 +29,7 @@ def read_several(text: str, options: Sequence[Option], language: str, read: _Rea
 
     `read` understands one part. `options` that stand for none of the others must not be among them.
     """
+    text = re.sub(r"(?<=\d),(?=\d)", ", ", text)
     line = lexicon(language, *_TABLES).scan(text)
     excepted = _split_at(line, "EXCEPT")
     if excepted is not None:
@@ -73,11 +74,10 @@ def _all_but(before: str, after: str, options: Sequence[Option], language: str, 
 
 def _range(line: Line, count: int) -> range | None:
     """ "1-4", "1 to 4", "del 1 al 4", "the first two"."""
-    said = [sym for sym in line.syms if sym.kind not in ("STOP", "SOFT", "THE", "OF", "A", "PICK")]
-    if len(said) == 2 and {sym.kind for sym in said} == {"ORD", "NUM"}:
-        ordinal, number = sorted(said, key=lambda sym: sym.kind == "NUM")
-        if ordinal.value == "1" and number.value.isdigit() and 2 <= int(number.value) <= count:
-            return range(int(number.value))
+    said = [sym for sym in line.syms if sym.kind not in _ASIDE]
+    if len(said) == 1 and said[0].kind in ("FIRSTS", "LASTS") and int(said[0].value) <= count:
+        number = int(said[0].value)
+        return range(number) if said[0].kind == "FIRSTS" else range(count - number, count)
     written = re.fullmatch(
         r"\W*(?:from |del? |options? |numbers? )?(?:el |la )?(\d{1,2})\s*(?:-|–|to|thru|through|al?|a la|hasta)\s*(?:el |la )?(\d{1,2})\W*",
         line.text.strip().lower(),
@@ -92,7 +92,7 @@ def _range(line: Line, count: int) -> range | None:
 def _parts(line: Line) -> list[tuple[str, bool]]:
     """The parts between "and", commas and the like, each with whether a "not" opens it."""
     parts: list[tuple[str, bool]] = []
-    start = 0
+    start = line.syms[0].end if line.syms and line.syms[0].kind == "ALL" else 0  # "both 1 and 2"
     not_next = False
     for place, sym in enumerate(line.syms):
         joins = sym.kind in ("AND", "ALSO") or (sym.kind == "P" and sym.value in ",;/&+.\n")
@@ -127,12 +127,15 @@ def _points(sym: Sym) -> bool:
     )
 
 
+_ONE = {"one": "1", "uno": "1", "una": "1", "la uno": "1", "el uno": "1"}  # small words elsewhere in an answer
+
+
 def _together(parts: Sequence[tuple[str, bool]], options: Sequence[Option], read: _Read) -> Several:
     chosen: set[str] = set()
     refused: set[str] = set()
     rest: list[str] = []
     for part, negated in parts:
-        choice = read(part)
+        choice = read(_ONE.get(part.lower(), part))
         if choice.picked is not None and choice.picked.sure:
             (refused if negated else chosen).add(choice.picked.value)
         elif choice.between:
