@@ -21,8 +21,11 @@ from carethread.questionnaires.readings import (
     asks_back,
     asks_birth,
     corrected,
+    is_about_the_question,
+    is_negated,
     is_usual,
     measure_of,
+    only_takes_back,
     read_choice,
     read_control,
     read_birth_date,
@@ -49,6 +52,7 @@ from carethread.questionnaires.values import Amount, Value, compare
 
 _WIDEST_SCALE = 20  # a wider range of whole numbers is no scale whose ends have words
 _MOST_CANDIDATES = 4  # more numbers than this are no choice to offer
+_SURE_NO = 0.85
 _POSSIBLE = 0.5  # confidence from which a reading of a date is worth offering
 
 
@@ -147,6 +151,8 @@ class _Asked:
 def _is_request(asked: _Asked, text: str) -> bool:
     """Whether the patient asks or wishes something instead of answering."""
     if asked.item.type not in ("string", "text") and asks_back(text, asked.language):
+        return True
+    if only_takes_back(text, asked.language):
         return True
     control = read_control(text, asked.language)
     return control is not None and control.sure
@@ -254,11 +260,23 @@ def _boolean(asked: _Asked, text: str) -> Outcome:
         return Taken((Value("Boolean", text.strip().startswith("1")),), "number", 0.95)
     reading = read_yes_no(text, asked.language)
     if reading is not None and reading.sure and reading.how != "synonym":  # "ok" agrees, it does not state a fact
-        return _taken(Value("Boolean", reading.value), reading)
+        if not _lacks_something_else(asked, text, reading):
+            return _taken(Value("Boolean", reading.value), reading)
     state = read_state(text, asked.wording, asked.language)
     if state is not None and state.sure:
         return _taken(Value("Boolean", state.value), state)
     return NotUnderstood()
+
+
+_LACKS = re.compile(r"\b(?:have|had|got|tengo|tenemos|hay|tenia)\b(?:\s+(?:a|an|un|una|my|mi|the|el|la))?\s+\w+", re.IGNORECASE)
+
+
+def _lacks_something_else(asked: _Asked, text: str, reading: Reading[bool]) -> bool:
+    """ "i dont have a thermometer" says why nothing can be said, not no."""
+    if reading.value or not reading.rest or reading.span[0] > 1 or not _LACKS.search(text):
+        return False
+    said = text[reading.span[0] : reading.span[1]].lower()
+    return said.endswith(("have", "tengo", "hay")) and not is_about_the_question(reading.rest, asked.wording, asked.language)
 
 
 def _taken(value: Value, reading: Reading[object]) -> Taken:
@@ -277,7 +295,7 @@ def _choice(asked: _Asked, text: str) -> Outcome:
         return _kept_text(item, written.group(1).strip(), again=True)
     empties = [option for option in options if says_no_option(option.label, language)]
     empty = empties[0] if len(empties) == 1 else None
-    if empty is not None and says_no_option(text, language):
+    if empty is not None and says_no_option(text, language, least=_SURE_NO):
         return _chosen(item, Choice(picked=Reading(empty.value, 0.85, (0, len(text)), "polarity")))
     if item.repeats:
         several = _several(asked, text, [option for option in options if option is not empty])
@@ -304,7 +322,7 @@ def _by_topic(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
     """The one option about the same as the text: "my head hurts" of "Headache"."""
     said = topics(text, asked.language)
     spoken = read_yes_no(text, asked.language)
-    if not said or (spoken is not None and not spoken.value):
+    if not said or (spoken is not None and not spoken.value) or is_negated(text):
         return Choice()
     same = [option for option in options if said & topics(option.label, asked.language)]
     return Choice(picked=Reading(same[0].value, 0.75, (0, len(text)), "synonym")) if len(same) == 1 else Choice()
@@ -325,7 +343,8 @@ def _one(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
     if choice.picked is not None and choice.picked.confidence >= 1:
         return choice
     spoken = read_yes_no(text, asked.language)
-    if choice.picked is not None and choice.picked.how != "exact" and spoken is not None and spoken.sure and not spoken.rest:
+    sure = spoken is not None and spoken.sure and not spoken.rest and spoken.how == "polarity"
+    if sure and spoken is not None and choice.picked is not None and choice.picked.how != "exact":
         polar = [option for option in options if _is_polar(option.label, asked.language, spoken.value)]
         if len(polar) == 1:
             return Choice(picked=Reading(polar[0].value, 0.85, spoken.span, "polarity"))
@@ -341,7 +360,7 @@ def _one(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
 
 def _is_polar(label: str, language: str, value: bool) -> bool:
     meant = read_yes_no(label, language)
-    return meant is not None and meant.sure and meant.value is value and not meant.rest
+    return meant is not None and meant.sure and meant.value is value and not meant.rest and meant.how == "polarity"
 
 
 def _several(asked: _Asked, text: str, options: Sequence[Option]) -> Outcome | None:

@@ -1,8 +1,15 @@
 """Readers of free text in English and Spanish: pure functions from a patient's words to a value and a confidence."""
 
 from carethread.questionnaires.readings.asking import asked_period, asked_units, asks_ahead, asks_birth, topics
-from carethread.questionnaires.readings.choice import Choice, Option, read_choice, says_no_option
-from carethread.questionnaires.readings.control import Control, asks_back, corrected, read_control, read_correction
+from carethread.questionnaires.readings.choice import Choice, Option, is_negated, read_choice, says_no_option
+from carethread.questionnaires.readings.control import (
+    Control,
+    asks_back,
+    corrected,
+    only_takes_back,
+    read_control,
+    read_correction,
+)
 from carethread.questionnaires.readings.dates import read_birth_date, read_date
 from carethread.questionnaires.readings.intervals import read_in_interval
 from carethread.questionnaires.readings.moments import read_moment, read_time
@@ -17,7 +24,7 @@ from carethread.questionnaires.readings.several import Several, read_several
 from carethread.questionnaires.readings.severity import Severity, read_severity
 from carethread.questionnaires.readings.similarity import Encoder, read_similar
 from carethread.questionnaires.readings.since import Since, read_since
-from carethread.questionnaires.readings.states import read_none, read_state
+from carethread.questionnaires.readings.states import is_about_the_question, read_none, read_state
 from carethread.questionnaires.readings.urls import read_url
 from carethread.questionnaires.readings.vitals import measure_of, usual_units
 
@@ -41,8 +48,11 @@ __all__ = [
     "asks_back",
     "asks_birth",
     "corrected",
+    "is_about_the_question",
+    "is_negated",
     "is_usual",
     "measure_of",
+    "only_takes_back",
     "read_birth_date",
     "read_choice",
     "read_control",

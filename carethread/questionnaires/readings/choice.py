@@ -79,12 +79,15 @@ def read_choice(text: str, options: Sequence[Option], language: str, *, numbered
     return by_words
 
 
-def says_no_option(text: str, language: str) -> bool:
-    """Whether a label or an answer says that nothing of a list applies: "None of the above", "Nobody", "no"."""
+def says_no_option(text: str, language: str, *, least: float = 0.95) -> bool:
+    """Whether a label or an answer says that nothing of a list applies: "None of the above", "Nobody", "no".
+
+    `least` is how surely a "no" must be one: a label "No change" says something else.
+    """
     if plain(text) in _NOBODY:
         return True
     spoken = read_yes_no(text, language)
-    if spoken is not None and not spoken.value and spoken.confidence >= _PLAIN_NO and not spoken.rest:
+    if spoken is not None and not spoken.value and spoken.confidence >= least and not spoken.rest:
         return True
     line = lexicon(language, *_TABLES).scan(text)
     said = [sym for sym in line.syms if sym.kind not in ("STOP", "SOFT", "P", "THE", "OF")]
@@ -92,7 +95,11 @@ def says_no_option(text: str, language: str) -> bool:
 
 
 _NOBODY = frozenset({"nobody", "no one", "no body", "noone", "nadie", "none", "nadien"})
-_PLAIN_NO = 0.95
+
+
+def is_negated(text: str) -> bool:
+    """Whether a "not" stands anywhere in a text."""
+    return bool(set(plain(text).split()) & set(load_table("choice")["negators"]))
 
 
 def _same_words(text: str, options: Sequence[Option]) -> Reading[str] | None:
@@ -280,7 +287,7 @@ def _rival(written: str, held: Sequence[Option], options: Sequence[Option], lang
         return None
     scores = _scores(beside, options, language)
     best = max(range(len(options)), key=lambda place: scores[place])
-    return options[best] if scores[best] >= _MARGIN + SURE and options[best] is not option else None
+    return options[best] if scores[best] >= SURE and options[best] is not option else None
 
 
 def _negated(written: str, label: str) -> bool:

@@ -61,6 +61,12 @@ def asks_back(text: str, language: str) -> bool:
     return said[0].kind == "ASK" or (asking and said[1].kind == "W")
 
 
+def only_takes_back(text: str, language: str) -> bool:
+    """Whether a message takes an answer back and says nothing instead: "no wait"."""
+    syms = [sym for sym in lexicon(language, "control").scan(text).syms if sym.kind not in _ASIDE]
+    return bool(syms) and all(sym.kind == "FIX" for sym in syms)
+
+
 def read_correction(text: str, language: str) -> str | None:
     """What is meant instead, where a message takes back the one before: "no wait 3" → "3"; else None."""
     line = lexicon(language, "control").scan(text)

@@ -15,6 +15,7 @@ from carethread.questionnaires.readings.lexicon import Line, lexicon
 from carethread.questionnaires.readings.polarity import read_yes_no
 from carethread.questionnaires.readings.reading import Reading
 from carethread.questionnaires.readings.scales import place_on
+from carethread.questionnaires.readings.text import plain
 
 _CONFIDENCE = 0.75
 _HEDGED = 0.44  # confidence of the weakest yes of the tables that a question for any of something turns into one
@@ -77,9 +78,15 @@ def read_none(text: str, wording: str, language: str) -> Reading[Decimal] | None
     if place_on(text, "scale_frequency", language) == 0:
         return zero
     spoken = read_yes_no(text, language)
-    if spoken is None or spoken.value:
-        return None
-    if spoken.confidence >= 0.85 and not spoken.rest:
+    if spoken is not None and not spoken.value and spoken.confidence >= 0.85 and not spoken.rest:
         return zero
-    denies = shares_word(text, wording) or bool(topics(text, language) & topics(wording, language))
-    return replace(zero, confidence=_CONFIDENCE) if denies and spoken.confidence >= 0.5 else None
+    if spoken is not None and spoken.value:
+        return None
+    denied = spoken is not None or any(_is_negator(word) for word in plain(text).split())
+    about = is_about_the_question(text, wording, language)
+    return replace(zero, confidence=_CONFIDENCE) if denied and about else None
+
+
+def is_about_the_question(text: str, wording: str, language: str) -> bool:
+    """Whether a text speaks of what was asked: "no tengo termómetro" does not answer "¿Tuvo fiebre?"."""
+    return shares_word(text, wording) or bool(topics(text, language) & topics(wording, language))
