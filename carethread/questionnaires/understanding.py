@@ -17,23 +17,29 @@ from carethread.questionnaires.readings import (
     Scale,
     asked_period,
     asked_units,
+    alike,
     asks_ahead,
     asks_back,
     asks_birth,
     corrected,
+    is_a_scale,
     is_about_the_question,
+    is_empty_option,
     is_negated,
     is_usual,
     measure_of,
     only_takes_back,
+    place_on,
     read_choice,
     read_control,
     read_birth_date,
     read_date,
+    read_fraction,
     read_moment,
     read_in_interval,
     read_none,
     read_number,
+    read_one,
     read_on_scale,
     read_pressure,
     read_quantity,
@@ -53,6 +59,8 @@ from carethread.questionnaires.values import Amount, Value, compare
 _WIDEST_SCALE = 20  # a wider range of whole numbers is no scale whose ends have words
 _MOST_CANDIDATES = 4  # more numbers than this are no choice to offer
 _SURE_NO = 0.85
+_SHORT_DENIAL = 4  # words
+_ALWAYS = 100  # percent of the time
 _POSSIBLE = 0.5  # confidence from which a reading of a date is worth offering
 
 
@@ -294,8 +302,11 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     if written is not None:
         return _kept_text(item, written.group(1).strip(), again=True)
     empties = [option for option in options if says_no_option(option.label, language)]
+    if not empties:
+        empties = [option for option in options if is_empty_option(option.label, language)]
     empty = empties[0] if len(empties) == 1 else None
-    if empty is not None and says_no_option(text, language, least=_SURE_NO):
+    denied = empty is not None and _denies(asked, text)
+    if empty is not None and (denied or says_no_option(text, language, least=_SURE_NO)):
         return _chosen(item, Choice(picked=Reading(empty.value, 0.85, (0, len(text)), "polarity")))
     if item.repeats:
         several = _several(asked, text, [option for option in options if option is not empty])
@@ -304,6 +315,8 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     choice = _one(asked, text, options)
     if not choice.understood and len(shown) < len(item.options):
         choice = _one(asked, text, offered(item.options, language))
+    if item.repeats and choice.between and _all_named(choice, text):
+        choice = Choice(several=choice.between)
     outcome = _chosen(item, choice)
     if not isinstance(outcome, NotUnderstood) or choice.any:
         return outcome
@@ -318,6 +331,21 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     return _other(asked, text) if item.type == "open-choice" else NotUnderstood()
 
 
+_UNSURE = re.compile(r"\b(?:know|sure|remember|recall|s[eé]|recuerdo|acuerdo|segur[oa])\b", re.IGNORECASE)
+
+
+def _denies(asked: _Asked, text: str) -> bool:
+    """ "don't drink" to "How often do you drink?": a short denial of what was asked."""
+    short = len(text.split()) <= _SHORT_DENIAL and is_negated(text) and not _UNSURE.search(text)
+    spoken = read_yes_no(text, asked.language)
+    if not short or (spoken is not None and spoken.value):
+        return False
+    return is_about_the_question(text, asked.wording, asked.language) and not any(
+        is_about_the_question(text, option.wording.in_language(asked.language), asked.language)
+        for option in asked.item.options
+    )
+
+
 def _by_topic(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
     """The one option about the same as the text: "my head hurts" of "Headache"."""
     said = topics(text, asked.language)
@@ -330,14 +358,17 @@ def _by_topic(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
 
 def _one(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
     """One option: its very words or place in the list, else where the words stand on the options' scale."""
-    counted = read_in_interval(text, [option.label for option in options], asked.language)
-    if counted is not None and not asked.numbered:
+    labels = [option.label for option in options]
+    counted = read_in_interval(text, labels, asked.language)
+    if counted is not None and counted.place is not None and not asked.numbered:
         places = {counted.place}
         if counted.bare and 1 <= int(re.sub(r"\D", "", text)) <= len(options):
             places.add(int(re.sub(r"\D", "", text)) - 1)
         found = tuple(Reading(options[place].value, 0.9, (0, len(text)), "number") for place in sorted(places))
         return Choice(picked=found[0]) if len(found) == 1 else Choice(between=found)
     choice = read_choice(text, options, asked.language, numbered=asked.numbered)
+    if counted is not None and not counted.bare and (choice.picked is None or choice.picked.how != "exact"):
+        return Choice()  # a number that no option holds
     if choice.picked is not None and choice.picked.sure and choice.picked.how in ("number", "letter"):
         return choice
     if choice.picked is not None and choice.picked.confidence >= 1:
@@ -349,13 +380,27 @@ def _one(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
         if len(polar) == 1:
             return Choice(picked=Reading(polar[0].value, 0.85, spoken.span, "polarity"))
     period = asked_period(asked.wording, asked.language)
-    placed = read_on_scale(text, [option.label for option in options], asked.language, period=period)
+    placed = read_on_scale(text, labels, asked.language, period=period)
     if placed is None:
-        return choice
+        return choice if is_a_scale(labels, asked.language) is False or _is_worded(choice, text, options) else Choice()
     readings = tuple(
         Reading(options[place].value, placed.confidence, (0, len(text)), "synonym") for place in placed.nearest
     )
     return Choice(picked=readings[0]) if placed.certain else Choice(between=readings)
+
+
+def _all_named(choice: Choice, text: str) -> bool:
+    """ "diabetes high blood pressure": whole labels side by side, with no "or" between them."""
+    named = all(reading.how == "exact" for reading in choice.between)
+    return named and not re.search(r"\b(?:or|o|u)\b", text, re.IGNORECASE)
+
+
+def _is_worded(choice: Choice, text: str, options: Sequence[Option]) -> bool:
+    """Whether a choice on a scale rests on more than a word shared: "more than before" is not "More than half"."""
+    if choice.picked is None or choice.picked.how in ("exact", "number", "letter", "polarity"):
+        return True
+    labels = [label for option in options if option.value == choice.picked.value for label in (option.label, *option.synonyms)]
+    return any(alike(text, label) for label in labels)
 
 
 def _is_polar(label: str, language: str, value: bool) -> bool:
@@ -465,7 +510,8 @@ def _number(asked: _Asked, text: str) -> Outcome:
     scale = scale_of(item) if measure is None else None
     units = tuple(unit.code for unit in item.units[:1]) or asked_units(asked.wording, asked.language)
     units = units or usual_units(measure)
-    if units and scale is None:
+    fraction = read_fraction(text, asked.language, scale)
+    if units and (scale is None or asked_units(asked.wording, asked.language)) and not fraction:
         quantities = read_quantity(text, asked.language, units, measure)
         for quantity in quantities:
             if not is_usual(quantity.value, measure):
@@ -473,10 +519,20 @@ def _number(asked: _Asked, text: str) -> Outcome:
         readings = [_as_number(item, quantity) for quantity in quantities]
     else:
         readings = list(read_number(text, asked.language, scale))
-    if not readings and _may_be_none(item):
-        none = read_none(text, asked.wording, asked.language)
-        readings = [none] if none is not None else []
+    if not readings:
+        counted = read_one(text, asked.wording, asked.language) or _every_day(asked, text)
+        none = read_none(text, asked.wording, asked.language) if _may_be_none(item) and counted is None else None
+        readings = [one for one in (counted, none) if one is not None]
     return _settled(asked, readings)
+
+
+def _every_day(asked: _Asked, text: str) -> Reading[Decimal] | None:
+    """All the days a question counts: "daily" of "the past 7 days"."""
+    period = asked_period(asked.wording, asked.language)
+    if period is None or asked_units(asked.wording, asked.language) != ("d",):
+        return None
+    always = place_on(text, "scale_frequency", asked.language) == _ALWAYS
+    return Reading(Decimal(period), 0.85, (0, len(text)), "synonym") if always else None
 
 
 def _as_number(item: Item, quantity: Reading[Quantity]) -> Reading[Decimal]:

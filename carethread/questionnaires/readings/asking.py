@@ -50,13 +50,19 @@ def asks_ahead(wording: str, language: str) -> bool:
 def asks_whether_any(wording: str, language: str) -> bool:
     """Whether a question asks if something is there at all, so that "a little" and "sometimes" are a yes."""
     kinds = {sym.kind for sym in lexicon(language, "asking").scan(wording).syms}
-    return "ANY" in kinds and "EVERY" not in kinds
+    return "ANY" in kinds and not kinds & {"EVERY", "ABLE"}
 
 
 @lru_cache(maxsize=1024)
 def asks_whether_every(wording: str, language: str) -> bool:
     """Whether a question asks if something is always done, so that "sometimes" is no yes."""
     return any(sym.kind == "EVERY" for sym in lexicon(language, "asking").scan(wording).syms)
+
+
+@lru_cache(maxsize=1024)
+def asks_whether_able(wording: str, language: str) -> bool:
+    """Whether a question asks if somebody can do something, so that "i cant" is a no."""
+    return any(sym.kind == "ABLE" for sym in lexicon(language, "asking").scan(wording).syms)
 
 
 @lru_cache(maxsize=1024)
@@ -68,6 +74,11 @@ def asks_how_many(wording: str, language: str) -> bool:
 def topics(text: str, language: str) -> frozenset[str]:
     """What a text is about, of what questions commonly ask: pain, fever, falls, …"""
     return frozenset(sym.value for sym in lexicon(language, "topics").scan(text).syms if sym.kind == "TOPIC")
+
+
+def speaks_apart(text: str, language: str) -> bool:
+    """Whether a text is about somebody else, or about what nearly was: "my husband fell", "casi me caigo"."""
+    return any(sym.kind == "APART" for sym in lexicon(language, "topics").scan(text).syms)
 
 
 def shares_word(text: str, wording: str) -> bool:

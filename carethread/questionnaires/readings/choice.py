@@ -17,6 +17,7 @@ _TABLES = ("numbers", "calendar", "choice")
 _STRANGER = 0.35  # how much a word that no option holds speaks against all of them
 _MARGIN = 0.15  # options closer than this to the best are asked about
 _ALIKE = 88  # percent of equal letters from which a whole text counts as a mistyped label
+_NEARLY = 80  # percent; a label of a scale with a word left out
 _NOON = 12 * 60
 _REACH = 3  # words over which a "not" reaches forward
 
@@ -95,6 +96,21 @@ def says_no_option(text: str, language: str, *, least: float = 0.95) -> bool:
 
 
 _NOBODY = frozenset({"nobody", "no one", "no body", "noone", "nadie", "none", "nadien"})
+
+
+_NO_SUCH = re.compile(r"(?:no|sin|without)(?: \w+){1,2}")
+_NOT_EMPTY = frozenset({"change", "changes", "cambio", "cambios", "difference", "diferencia", "opinion", "se", "sabe", "answer", "preference"})
+
+
+def is_empty_option(label: str, language: str) -> bool:
+    """Whether a label says that there is nothing of what is asked: "No drainage", "No sale nada"; not "No change"."""
+    written = plain(label)
+    return _NO_SUCH.fullmatch(written) is not None and not _NOT_EMPTY & set(written.split())
+
+
+def alike(text: str, label: str) -> bool:
+    """Whether a text is a label, mistyped."""
+    return fuzz.ratio(plain(text), plain(label)) >= _NEARLY
 
 
 def is_negated(text: str) -> bool:
@@ -338,6 +354,8 @@ def _strength(spoken: str, holding: frozenset[str]) -> float:
         shared = _shared_beginning(held, spoken)
         if shared >= 6 and shared >= 0.7 * max(len(held), len(spoken)):  # dermatologist, dermatology
             return 0.9
+    if any(held.isalpha() and _stems(spoken) & _stems(held) for held in holding):
+        return 0.9
     slips = 1 if len(spoken) < 8 else 2
     if len(spoken) >= 5 and any(
         held.isalpha() and abs(len(held) - len(spoken)) <= slips and OSA.distance(spoken, held) <= slips
@@ -345,6 +363,16 @@ def _strength(spoken: str, holding: frozenset[str]) -> float:
     ):
         return 0.9
     return 0.0
+
+
+@lru_cache(maxsize=8192)
+def _stems(word: str) -> frozenset[str]:
+    """What is left of a word without its gender, number, diminutive or adjective ending: "clarito", "verdoso"."""
+    return frozenset(
+        word.removesuffix(ending)
+        for ending in load_table("choice")["endings"]
+        if word.endswith(ending) and len(word) - len(ending) >= (3 if len(ending) <= 2 else 4)
+    )
 
 
 def _begins(short: str, long: str) -> bool:

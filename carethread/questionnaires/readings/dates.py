@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from carethread.questionnaires.readings.choice import is_negated
 from carethread.questionnaires.readings.lexicon import Hit, Line, Sym, lexicon, rule
 from carethread.questionnaires.readings.reading import Reading
 from carethread.questionnaires.readings.text import fold
@@ -159,9 +160,16 @@ def _said(line: Line, today: date, *, ahead: bool) -> Iterator[tuple[Hit, str]]:
     spoken = line.without("OF", "THE", "ABOUT", "AT")
     for read in (_month_and_day, _amount_ago, _month_and_year, _relative_month, _relative_day, _weekday, _day_of_month, _year):
         found = list(read(spoken, today, ahead))
+        found = [(hit, value) for hit, value in found if not _denied(spoken, hit)]
         if found or (read is _month_and_day and _names_a_day(spoken)):
             yield from found
             return
+
+
+def _denied(line: Line, hit: Hit) -> bool:
+    """ "not this year", "not since tuesday"."""
+    before = line.syms[: hit.first]
+    return bool(before) and before[-1].kind == "W" and is_negated(before[-1].value)
 
 
 def _names_a_day(line: Line) -> bool:

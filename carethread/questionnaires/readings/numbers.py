@@ -47,6 +47,11 @@ def read_number(text: str, language: str, scale: Scale | None = None) -> tuple[R
     return tuple(unique.values())
 
 
+def read_fraction(text: str, language: str, scale: Scale | None) -> tuple[Reading[Decimal], ...]:
+    """ "3 out of 7" where the scale ends at 7."""
+    return tuple(one for one in fraction_of(read_figures(text, language).line, scale) if one.sure)
+
+
 def fraction_of(line: Line, scale: Scale | None) -> list[Reading[Decimal]]:
     """ "8/10", "8 out of 10": the first number, surely so if the second is the end of the scale."""
     if scale is None:

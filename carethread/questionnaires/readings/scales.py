@@ -27,6 +27,7 @@ _KINDS: tuple[tuple[str, ...], ...] = (
 _NEAR = 7  # of 100: this near an option is meant, if no other is half as near again
 _SOMETHING = 20  # of 100: from here "a little" is not "not at all"
 _CLEARLY = 3  # else the nearest must be this many times nearer than the next
+_MOST_FIGURES = 2
 _STRONGLY = 75  # percent; from here "very much agree" is "strongly agree"
 _SPAN = {"severity": 10}  # the table's values run to ten, not to a hundred
 _OWN = ("AT", "POLE", "DEG", "SEV", "NOT")
@@ -75,9 +76,14 @@ def read_on_scale(text: str, labels: Sequence[str], language: str, *, period: in
     return None
 
 
-def place_on(text: str, table: str, language: str) -> float | None:
+def is_a_scale(labels: Sequence[str], language: str) -> bool:
+    """Whether the labels of the options are points of one scale."""
+    return bool(scales_of(tuple(labels), language))
+
+
+def place_on(text: str, table: str, language: str, *, strangers: int = _STRANGERS) -> float | None:
     """Where a text stands on one table's line, if it names one place: 0 for "never" of `scale_frequency`."""
-    placed = _places(text, (table,), language, strangers=_STRANGERS)
+    placed = _places(text, (table,), language, strangers=strangers)
     return placed[0] if len(placed) == 1 else None
 
 
@@ -96,10 +102,13 @@ def scales_of(labels: tuple[str, ...], language: str) -> tuple[tuple[tuple[str, 
 def _share_of(text: str, period: int, language: str) -> tuple[float, ...]:
     """ "3 days" of fourteen, in percent."""
     figures = read_figures(text, language).all
-    if len(figures) != 1 or figures[0].unit != "d" or figures[0].bounded or not 0 <= figures[0].value <= period:
+    units = {figure.unit for figure in figures} - {None}
+    if units != {"d"} or len(figures) > _MOST_FIGURES:
         return ()
-    share = float(figures[0].value) / period * 100
-    return (max(share, _SOMETHING + 1.0) if figures[0].value else 0.0,)
+    if any(figure.bounded or not 0 <= figure.value <= period for figure in figures):
+        return ()
+    shares = [float(figure.value) / period * 100 for figure in figures]
+    return tuple(max(share, _SOMETHING + 1.0) if share else 0.0 for share in shares)
 
 
 def _place_of(label: str, kind: tuple[str, ...], language: str) -> float | None:

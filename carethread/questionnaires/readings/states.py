@@ -1,15 +1,19 @@
 """A yes or no, or a zero, in words that only the question makes one: "only when I walk", "it hurts", "i dont smoke"."""
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 
 from carethread.questionnaires.readings.asking import (
     asks_how_many,
+    asks_whether_able,
     asks_whether_any,
     asks_whether_every,
     shares_word,
+    speaks_apart,
     topics,
 )
+from carethread.questionnaires.readings.choice import is_negated
 from carethread.questionnaires.readings.intensity import read_intensity
 from carethread.questionnaires.readings.lexicon import Line, lexicon
 from carethread.questionnaires.readings.polarity import read_yes_no
@@ -19,6 +23,8 @@ from carethread.questionnaires.readings.text import plain
 
 _CONFIDENCE = 0.75
 _HEDGED = 0.44  # confidence of the weakest yes of the tables that a question for any of something turns into one
+_UNABLE = re.compile(r"^(?:i |yo )?(?:cant|cannot|couldnt|am not able|im not able|not able|unable|no puedo|no pude|no he podido)\b")
+_SHORT = 4  # words
 _ALWAYS, _NEVER = 99, 1  # percent of the time
 
 
@@ -32,13 +38,15 @@ def read_state(text: str, wording: str, language: str) -> Reading[bool] | None:
     if "?" in text or any(sym.kind == "UNSURE" for sym in line.syms):
         return None
     whole = Reading(True, _CONFIDENCE, (0, len(text)), "polarity", text.strip())
+    if asks_whether_able(wording, language) and _UNABLE.search(plain(text)):
+        return replace(whole, value=False)
     if asks_whether_every(wording, language):
         often = place_on(text, "scale_frequency", language)
         if often is not None and (often >= _ALWAYS or often <= _NEVER):
             return replace(whole, value=often >= _ALWAYS)
         return None
     if not asks_whether_any(wording, language):
-        return None
+        return _of_topic(text, wording, language, line)
     spoken = read_yes_no(text, language)
     if spoken is not None and spoken.how == "polarity" and spoken.value and spoken.confidence >= _HEDGED:
         return whole
@@ -50,6 +58,9 @@ def read_state(text: str, wording: str, language: str) -> Reading[bool] | None:
     often = place_on(text, "scale_frequency", language)
     if often is not None and often > _NEVER:
         return whole
+    much = place_on(text, "degree", language, strangers=0)
+    if much is not None:
+        return replace(whole, value=much > 0)
     strength = read_intensity(text, language) if "pain" in topics(wording, language) else None
     if strength is not None:
         return replace(whole, value=strength.value > 0)
@@ -58,16 +69,12 @@ def read_state(text: str, wording: str, language: str) -> Reading[bool] | None:
 
 def _of_topic(text: str, wording: str, language: str, line: Line) -> Reading[bool] | None:
     """What the question asks for, said of oneself: "my knee hurts" to "any pain?"; with a "not", a no."""
-    if not topics(text, language) & topics(wording, language):
+    if not topics(text, language) & topics(wording, language) or speaks_apart(text, language):
         return None
-    denied = any(sym.kind == "NO" or _is_negator(sym.value) for sym in line.syms)
+    denied = is_negated(text) or any(sym.kind == "NO" for sym in line.syms)
     if denied and any(sym.kind in ("YES", "BUT") for sym in line.syms):
         return None
     return Reading(not denied, _CONFIDENCE, (0, len(text)), "polarity", text.strip())
-
-
-def _is_negator(word: str) -> bool:
-    return word in ("not", "no", "never", "without", "dont", "doesnt", "didnt", "isnt", "nunca", "sin", "ni", "havent")
 
 
 def read_none(text: str, wording: str, language: str) -> Reading[Decimal] | None:
@@ -75,16 +82,30 @@ def read_none(text: str, wording: str, language: str) -> Reading[Decimal] | None
     if not asks_how_many(wording, language) or any(char.isdigit() for char in text):
         return None
     zero = Reading(Decimal(0), 0.85, (0, len(text)), "polarity")
-    if place_on(text, "scale_frequency", language) == 0:
-        return zero
+    often = place_on(text, "scale_frequency", language)
+    if often is not None:
+        return zero if often == 0 else None  # "not much"
     spoken = read_yes_no(text, language)
     if spoken is not None and not spoken.value and spoken.confidence >= 0.85 and not spoken.rest:
         return zero
     if spoken is not None and spoken.value:
         return None
-    denied = spoken is not None or any(_is_negator(word) for word in plain(text).split())
+    denied = spoken is not None or is_negated(text)
     about = is_about_the_question(text, wording, language)
     return replace(zero, confidence=_CONFIDENCE) if denied and about else None
+
+
+def read_one(text: str, wording: str, language: str) -> Reading[Decimal] | None:
+    """One, where how many is asked and the small word for it is said of that: "one pillow", "una nomás"."""
+    said = plain(text).split()
+    if not asks_how_many(wording, language) or not set(said) & _ONES or is_negated(text):
+        return None
+    if len(said) > 2 and not is_about_the_question(text, wording, language):
+        return None
+    return Reading(Decimal(1), _CONFIDENCE, (0, len(text)), "number") if len(said) <= _SHORT else None
+
+
+_ONES = frozenset({"one", "un", "una", "uno", "single"})
 
 
 def is_about_the_question(text: str, wording: str, language: str) -> bool:
