@@ -305,8 +305,7 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     if not empties:
         empties = [option for option in options if is_empty_option(option.label, language)]
     empty = empties[0] if len(empties) == 1 else None
-    denied = empty is not None and _denies(asked, text)
-    if empty is not None and (denied or says_no_option(text, language, least=_SURE_NO)):
+    if empty is not None and says_no_option(text, language, least=_SURE_NO):
         return _chosen(item, Choice(picked=Reading(empty.value, 0.85, (0, len(text)), "polarity")))
     if item.repeats:
         several = _several(asked, text, [option for option in options if option is not empty])
@@ -320,6 +319,8 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     outcome = _chosen(item, choice)
     if not isinstance(outcome, NotUnderstood) or choice.any:
         return outcome
+    if empty is not None and _denies(asked, text):
+        return _chosen(item, Choice(picked=Reading(empty.value, 0.75, (0, len(text)), "polarity")))
     outcome = _chosen(item, _by_topic(asked, text, options))
     if not isinstance(outcome, NotUnderstood):
         return outcome

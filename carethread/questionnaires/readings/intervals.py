@@ -81,7 +81,7 @@ def _interval(text: str, language: str) -> Interval | None:
     folded = fold(text).text
     rate = _RATE.search(folded)
     if rate is not None and found:
-        plain = _of_figures(figures, found)
+        plain = _of_figures(figures, found, step=_SOME)
         if plain is None:
             return None
         factor = Decimal(_PER_MONTH[rate.group(1)])
@@ -105,22 +105,22 @@ def _around(figures: Figures, often: Decimal) -> Interval:
     return Interval(often, _ENDLESS, "rate")
 
 
-def _of_figures(figures: Figures, found: Sequence[Figure]) -> Interval | None:
+def _of_figures(figures: Figures, found: Sequence[Figure], *, step: Decimal | None = None) -> Interval | None:
     unit = next((figure.unit for figure in reversed(found) if figure.unit is not None), None)
     if len(found) == 1:
-        return _of_one(figures, found[0], unit)
+        return _of_one(figures, found[0], unit, step)
     if len(found) == 2 and found[0].value < found[1].value and not any(figure.bounded for figure in found):
         return Interval(found[0].value, found[1].value, unit)
     return None
 
 
-def _of_one(figures: Figures, figure: Figure, unit: str | None) -> Interval | None:
+def _of_one(figures: Figures, figure: Figure, unit: str | None, step: Decimal | None) -> Interval | None:
     if not figure.bounded:
         return Interval(figure.value, figure.value, unit)
     bounds = [sym for sym in figures.line.syms if sym.kind in ("BOUND", "OVER", "SUFFIX", "NOT")]
     if len(bounds) != 1 or bounds[0].kind == "NOT":
         return None
-    step = Decimal(1) if figure.value == figure.value.to_integral_value() else _SOME
+    step = step or (Decimal(1) if figure.value == figure.value.to_integral_value() else _SOME)
     written = figures.line.text[bounds[0].start : bounds[0].end].lower()
     inclusive = bounds[0].kind == "SUFFIX" or any(word in written for word in ("least", "most", "max", "mín", "min"))
     if bounds[0].value == "less" or any(word in written for word in ("less", "lower", "under", "fewer", "menos")):

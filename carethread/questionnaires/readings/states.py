@@ -14,6 +14,7 @@ from carethread.questionnaires.readings.asking import (
     topics,
 )
 from carethread.questionnaires.readings.choice import is_negated
+from carethread.questionnaires.readings.figures import read_figures
 from carethread.questionnaires.readings.intensity import read_intensity
 from carethread.questionnaires.readings.lexicon import Line, lexicon
 from carethread.questionnaires.readings.polarity import read_yes_no
@@ -24,6 +25,7 @@ from carethread.questionnaires.readings.text import plain
 _CONFIDENCE = 0.75
 _HEDGED = 0.44  # confidence of the weakest yes of the tables that a question for any of something turns into one
 _UNABLE = re.compile(r"^(?:i |yo )?(?:cant|cannot|couldnt|am not able|im not able|not able|unable|no puedo|no pude|no he podido)\b")
+_EVENTS = re.compile(r"^(?:just |only |like |about |solo |como )?(?:once|twice|(?:\w+) (?:times?|vez|veces))\b")
 _SHORT = 4  # words
 _ALWAYS, _NEVER = 99, 1  # percent of the time
 
@@ -56,7 +58,7 @@ def read_state(text: str, wording: str, language: str) -> Reading[bool] | None:
     if len(said) > 1 and said[0].kind == "BUT" and said[0].value == "condition":
         return whole
     often = place_on(text, "scale_frequency", language)
-    if often is not None and often > _NEVER:
+    if (often is not None and often > _NEVER) or (_EVENTS.search(plain(text)) and read_figures(text, language).all):
         return whole
     much = place_on(text, "degree", language, strangers=0)
     if much is not None:
@@ -100,12 +102,14 @@ def read_one(text: str, wording: str, language: str) -> Reading[Decimal] | None:
     said = plain(text).split()
     if not asks_how_many(wording, language) or not set(said) & _ONES or is_negated(text):
         return None
-    if len(said) > 2 and not is_about_the_question(text, wording, language):
+    beside = set(said) - _ONES - _ONLY
+    if beside and not is_about_the_question(text, wording, language):
         return None
     return Reading(Decimal(1), _CONFIDENCE, (0, len(text)), "number") if len(said) <= _SHORT else None
 
 
 _ONES = frozenset({"one", "un", "una", "uno", "single"})
+_ONLY = frozenset({"just", "only", "a", "the", "nomas", "solo", "sola", "nada", "mas", "solamente", "vez", "time", "no"})
 
 
 def is_about_the_question(text: str, wording: str, language: str) -> bool:
