@@ -15,9 +15,9 @@ from carethread.questionnaires.readings import (
     Quantity,
     Reading,
     Scale,
+    alike,
     asked_period,
     asked_units,
-    alike,
     asks_ahead,
     asks_back,
     asks_birth,
@@ -30,17 +30,17 @@ from carethread.questionnaires.readings import (
     measure_of,
     only_takes_back,
     place_on,
+    read_birth_date,
     read_choice,
     read_control,
-    read_birth_date,
     read_date,
     read_fraction,
-    read_moment,
     read_in_interval,
+    read_moment,
     read_none,
     read_number,
-    read_one,
     read_on_scale,
+    read_one,
     read_pressure,
     read_quantity,
     read_several,
@@ -200,7 +200,7 @@ def exactly_an_option(item: Item, text: str, language: str) -> Taken | None:
 
 
 def _same_request(item: Item, text: str, language: str) -> Taken | None:
-    """The option that says what a request says: "idk" where "Don't know" is offered, "n/a" where "Not applicable" is."""
+    """The option that says what a request says: "idk" where "Don't know" is offered."""
     control = read_control(text, language) if item.options else None
     if control is None or not control.sure or control.value not in _OFFERED_REQUESTS:
         return None
@@ -267,16 +267,18 @@ def _boolean(asked: _Asked, text: str) -> Outcome:
     if asked.numbered and text.strip().rstrip(".)") in ("1", "2"):
         return Taken((Value("Boolean", text.strip().startswith("1")),), "number", 0.95)
     reading = read_yes_no(text, asked.language)
-    if reading is not None and reading.sure and reading.how != "synonym":  # "ok" agrees, it does not state a fact
-        if not _lacks_something_else(asked, text, reading):
-            return _taken(Value("Boolean", reading.value), reading)
+    states = reading is not None and reading.sure and reading.how != "synonym"  # "ok" agrees, it does not state a fact
+    if reading is not None and states and not _lacks_something_else(asked, text, reading):
+        return _taken(Value("Boolean", reading.value), reading)
     state = read_state(text, asked.wording, asked.language)
     if state is not None and state.sure:
         return _taken(Value("Boolean", state.value), state)
     return NotUnderstood()
 
 
-_LACKS = re.compile(r"\b(?:have|had|got|tengo|tenemos|hay|tenia)\b(?:\s+(?:a|an|un|una|my|mi|the|el|la))?\s+\w+", re.IGNORECASE)
+_LACKS = re.compile(
+    r"\b(?:have|had|got|tengo|tenemos|hay|tenia)\b(?:\s+(?:a|an|un|una|my|mi|the|el|la))?\s+\w+", re.IGNORECASE
+)
 
 
 def _lacks_something_else(asked: _Asked, text: str, reading: Reading[bool]) -> bool:
@@ -284,7 +286,9 @@ def _lacks_something_else(asked: _Asked, text: str, reading: Reading[bool]) -> b
     if reading.value or not reading.rest or reading.span[0] > 1 or not _LACKS.search(text):
         return False
     said = text[reading.span[0] : reading.span[1]].lower()
-    return said.endswith(("have", "tengo", "hay")) and not is_about_the_question(reading.rest, asked.wording, asked.language)
+    return said.endswith(("have", "tengo", "hay")) and not is_about_the_question(
+        reading.rest, asked.wording, asked.language
+    )
 
 
 def _taken(value: Value, reading: Reading[object]) -> Taken:
@@ -400,7 +404,9 @@ def _is_worded(choice: Choice, text: str, options: Sequence[Option]) -> bool:
     """Whether a choice on a scale rests on more than a word shared: "more than before" is not "More than half"."""
     if choice.picked is None or choice.picked.how in ("exact", "number", "letter", "polarity"):
         return True
-    labels = [label for option in options if option.value == choice.picked.value for label in (option.label, *option.synonyms)]
+    labels = [
+        label for option in options if option.value == choice.picked.value for label in (option.label, *option.synonyms)
+    ]
     return any(alike(text, label) for label in labels)
 
 

@@ -1,4 +1,4 @@
-"""What the words of a question say about its answer: the unit it counts in, whether it looks ahead, what it is about."""
+"""What a question's words say about its answer: the unit it counts in, whether it looks ahead, what it is about."""
 
 import re
 from functools import lru_cache
@@ -7,7 +7,9 @@ from carethread.questionnaires.readings.figures import read_figures
 from carethread.questionnaires.readings.lexicon import lexicon
 from carethread.questionnaires.readings.text import fold, plain
 
-_COUNTED = re.compile(r"\b(?:how many|how much|number of|cuant[oa]s|numero de|for how many)\s+(?:more |full |mas )?(\w+)")
+_COUNTED = re.compile(
+    r"\b(?:how many|how much|number of|cuant[oa]s|numero de|for how many)\s+(?:more |full |mas )?(\w+)"
+)
 _IN_UNIT = re.compile(r"(?:\b(?:in|en)\s+|\()(°?\s?[\w/%]+)")
 _DAYS = {"d": 1, "wk": 7}
 _LONGEST = 30  # days or weeks
@@ -78,7 +80,7 @@ def topics(text: str, language: str) -> frozenset[str]:
 
 def speaks_apart(text: str, language: str) -> bool:
     """Whether a text is about somebody else, or about what nearly was: "my husband fell", "casi me caigo"."""
-    return any(sym.kind == "APART" for sym in lexicon(language, "topics").scan(text).syms)
+    return any(sym.kind == "APART" for sym in lexicon(language, "apart").scan(text).syms)
 
 
 def shares_word(text: str, wording: str) -> bool:

@@ -99,7 +99,21 @@ _NOBODY = frozenset({"nobody", "no one", "no body", "noone", "nadie", "none", "n
 
 
 _NO_SUCH = re.compile(r"(?:no|sin|without)(?: \w+){1,2}")
-_NOT_EMPTY = frozenset({"change", "changes", "cambio", "cambios", "difference", "diferencia", "opinion", "se", "sabe", "answer", "preference"})
+_NOT_EMPTY = frozenset(
+    {
+        "change",
+        "changes",
+        "cambio",
+        "cambios",
+        "difference",
+        "diferencia",
+        "opinion",
+        "se",
+        "sabe",
+        "answer",
+        "preference",
+    }
+)
 
 
 def is_empty_option(label: str, language: str) -> bool:

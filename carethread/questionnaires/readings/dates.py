@@ -106,7 +106,10 @@ _CALENDAR_UNITS = {"day": 1, "week": 7, "fortnight": 14}
 
 
 def _is_usual_order(parts: _Parts) -> bool:
-    return parts.confidence > _OTHER and _valid(max(parts.year, 1) if parts.year > 99 else 2000, parts.month, parts.day) is not None
+    return (
+        parts.confidence > _OTHER
+        and _valid(max(parts.year, 1) if parts.year > 99 else 2000, parts.month, parts.day) is not None
+    )
 
 
 def _looks_full(text: str) -> bool:
@@ -158,7 +161,16 @@ def _without_weak(line: Line) -> Line:
 def _said(line: Line, today: date, *, ahead: bool) -> Iterator[tuple[Hit, str]]:
     """Dates in words: the first kind of them that the text holds."""
     spoken = line.without("OF", "THE", "ABOUT", "AT")
-    for read in (_month_and_day, _amount_ago, _month_and_year, _relative_month, _relative_day, _weekday, _day_of_month, _year):
+    for read in (
+        _month_and_day,
+        _amount_ago,
+        _month_and_year,
+        _relative_month,
+        _relative_day,
+        _weekday,
+        _day_of_month,
+        _year,
+    ):
         found = list(read(spoken, today, ahead))
         found = [(hit, value) for hit, value in found if not _denied(spoken, hit)]
         if found or (read is _month_and_day and _names_a_day(spoken)):

@@ -15,13 +15,18 @@ _LEAST_RANGES = 2  # options that are ranges, from which the list is one of numb
 _ENDLESS = Decimal(10) ** 9
 _SOME = Decimal("0.01")
 # How often in a month of 30 days something is that is done once in the period.
-_PER_MONTH = {
+_PER_MONTH: dict[str, Decimal | int] = {
     "day": 30, "night": 30, "dia": 30, "noche": 30, "week": Decimal("4.3"), "semana": Decimal("4.3"), "month": 1,
     "mes": 1, "year": Decimal(1) / 12, "ano": Decimal(1) / 12,
 }  # fmt: skip
-_RATE = re.compile(r"(?:\b(?:an?|per|al|a la|por|cada|every|each)|/)\s*(day|night|week|month|year|dia|noche|semana|mes|ano)\b")
+_RATE = re.compile(
+    r"(?:\b(?:an?|per|al|a la|por|cada|every|each)|/)\s*(day|night|week|month|year|dia|noche|semana|mes|ano)\b"
+)
 _ADVERBS = (
-    (re.compile(r"\b(?:daily|every ?day|every night|diario|a diario|todos los dias|todas las noches|diariamente)\b"), 30),
+    (
+        re.compile(r"\b(?:daily|every ?day|every night|diario|a diario|todos los dias|todas las noches|diariamente)\b"),
+        30,
+    ),
     (re.compile(r"\b(?:weekly|every week|semanal|semanalmente|todas las semanas|cada semana)\b"), Decimal("4.3")),
     (re.compile(r"\b(?:monthly|every month|mensual|mensualmente|todos los meses|cada mes)\b"), 1),
     (re.compile(r"\b(?:yearly|every year|annually|anual|anualmente|cada ano)\b"), Decimal(1) / 12),

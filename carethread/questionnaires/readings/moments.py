@@ -1,4 +1,4 @@
-"""Times of day and moments: "7ish in the evening", "a las siete y media de la noche", "yesterday at 3pm", "anoche a las 10"."""
+"""Times of day and moments: "7ish in the evening", "a las siete y media", "yesterday at 3pm", "anoche a las 10"."""
 
 import re
 from collections.abc import Sequence
@@ -179,9 +179,7 @@ def _minutes(said: str) -> tuple[int, ...]:
     return (minutes, minutes + _NOON)
 
 
-def _days(
-    line: Line, clock: Sym, text: str, language: str, now: datetime, *, ahead: bool
-) -> tuple[date, ...] | None:
+def _days(line: Line, clock: Sym, text: str, language: str, now: datetime, *, ahead: bool) -> tuple[date, ...] | None:
     """The days said beside a time; empty where none is, None where what is said is no single day."""
     if any(sym.kind == "LASTNIGHT" for sym in line.syms):
         return (now.date() - timedelta(days=1),)
@@ -215,4 +213,3 @@ def _only(line: Line, kind: str) -> bool:
 
 def _written(moment: datetime) -> str:
     return moment.replace(second=0, microsecond=0).isoformat()
-

@@ -45,7 +45,12 @@ def read_yes_no(text: str, language: str) -> Reading[bool] | None:
         percent = min(percent, 60)
     if not sym.exact:
         percent *= 0.9
-    if sym.end - sym.start == 1 and len(spoken) > 1 and sym.value not in ("👍", "👎") and line.text[sym.start].isalpha():
+    if (
+        sym.end - sym.start == 1
+        and len(spoken) > 1
+        and sym.value not in ("👍", "👎")
+        and line.text[sym.start].isalpha()
+    ):
         percent = min(percent, 40)  # "here n there": a lone letter is an answer only where it stands alone
     how: How = "synonym" if sym.kind == "AGREE" else "polarity"
     return Reading(sym.kind != "NO", percent / 100, (sym.start, sym.end), how, _rest(line, index))

@@ -85,7 +85,7 @@ def _likely(found: list[Reading[Quantity]], measure: str | None) -> tuple[Readin
 
 
 def is_usual(quantity: Quantity, measure: str | None) -> bool:
-    """Whether the value can be what is measured: a bare number within the usual, one with a unit within the possible."""
+    """Whether the value can be what is measured: within the usual, or with a unit said within the possible."""
     limits = limits_of(measure, quantity.unit)
     if limits is None:
         return True
@@ -123,7 +123,9 @@ def _shared_units(figures: Figures) -> list[Figure]:
     for place in range(len(shared) - 2, -1, -1):
         one, other = shared[place], shared[place + 1]
         between = [sym for sym in figures.line.syms if one.span[1] <= sym.start and sym.end <= other.span[0]]
-        alternatives = bool(between) and all(sym.kind in ("OR", "TO", "AND", "ABOUT") or sym.value in "-/" for sym in between)
+        alternatives = bool(between) and all(
+            sym.kind in ("OR", "TO", "AND", "ABOUT") or sym.value in "-/" for sym in between
+        )
         if one.unit is None and other.unit is not None and alternatives and other.unit not in ("[in_i]", "cm", "min"):
             shared[place] = replace(one, unit=other.unit)
     return shared
@@ -165,7 +167,9 @@ def _touch(line: Line, first: Figure, second: Figure) -> bool:
     if "," in written and first.unit is None:
         return False
     return all(
-        sym.kind in ("U", "AND", "OF") or (sym.kind == "P" and sym.value in "'\",") or sym.value in ("con", "with")
+        sym.kind in ("U", "AND", "OF")
+        or (sym.kind == "P" and sym.value in "'\",")
+        or sym.value in ("con", "with")
         or (sym.kind == "OVER" and line.text[sym.start : sym.end].lower() == "con")
         for sym in between
     )

@@ -19,7 +19,7 @@ _KINDS: tuple[tuple[str, ...], ...] = (
     ("degree", "scale_content"),
     ("degree", "scale_likely"),
     ("degree", "scale_change"),
-    ("scale_good", ),
+    ("scale_good",),
     ("severity",),
     ("degree", "scale_hard"),
     ("degree",),
@@ -124,7 +124,9 @@ def _nearest(placed: tuple[float, ...], places: Sequence[float | None]) -> OnSca
     answers: list[tuple[int, ...]] = []
     for said in placed:
         distances = sorted(
-            (abs(place - said), index) for index, place in enumerate(places) if place is not None and _same_side(place, said)
+            (abs(place - said), index)
+            for index, place in enumerate(places)
+            if place is not None and _same_side(place, said)
         )
         if not distances:
             return None
@@ -144,7 +146,7 @@ def _same_side(place: float, said: float) -> bool:
 
 
 def _places(text: str, kind: tuple[str, ...], language: str, *, strangers: int) -> tuple[float, ...]:
-    """The places words name on a kind of scale, 0 to 100 or -100 to 100; none where more than a few words are strange."""
+    """The places words name on a kind of scale, 0 to 100 or -100 to 100; none where more words are strange."""
     line = lexicon(language, *kind).scan(text)
     if sum(1 for sym in line.syms if sym.kind in ("W", "NUM", "TIME")) > strangers:
         return ()

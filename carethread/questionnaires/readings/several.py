@@ -79,7 +79,8 @@ def _range(line: Line, count: int) -> range | None:
         number = int(said[0].value)
         return range(number) if said[0].kind == "FIRSTS" else range(count - number, count)
     written = re.fullmatch(
-        r"\W*(?:from |del? |options? |numbers? )?(?:el |la )?(\d{1,2})\s*(?:-|–|to|thru|through|al?|a la|hasta)\s*(?:el |la )?(\d{1,2})\W*",
+        r"\W*(?:from |del? |options? |numbers? )?(?:el |la )?(\d{1,2})\s*"
+        r"(?:-|–|to|thru|through|al?|a la|hasta)\s*(?:el |la )?(\d{1,2})\W*",
         line.text.strip().lower(),
     )
     if written is not None:
@@ -138,9 +139,7 @@ def _together(parts: Sequence[tuple[str, bool]], options: Sequence[Option], read
         choice = read(_ONE.get(part.lower(), part))
         if choice.picked is not None and choice.picked.sure:
             (refused if negated else chosen).add(choice.picked.value)
-        elif choice.between:
-            return Several((), unclear=True)
-        elif any(char.isdigit() for char in part) or len(part) == 1:
+        elif choice.between or any(char.isdigit() for char in part) or len(part) == 1:
             return Several((), unclear=True)
         elif not negated:
             rest.append(part)

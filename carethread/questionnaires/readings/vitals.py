@@ -33,7 +33,7 @@ def measure_of(codes: Sequence[str], units: Sequence[str], wording: str, languag
     by_unit = {_BY_UNIT[unit] for unit in units if unit in _BY_UNIT}
     if by_unit:
         return by_unit.pop()
-    named = _named(wording, language)
+    named = set(_named(wording, language))
     if "count" in named and not units:
         return "age" if named == {"count", "age"} else None
     for whole, part in (("pressure", "systolic"), ("pressure", "diastolic"), ("glucose", "a1c")):
