@@ -30,6 +30,7 @@ from carethread.questionnaires.readings import (
     measure_of,
     only_takes_back,
     place_on,
+    polar_options,
     read_birth_date,
     read_choice,
     read_control,
@@ -60,6 +61,7 @@ _WIDEST_SCALE = 20  # a wider range of whole numbers is no scale whose ends have
 _MOST_CANDIDATES = 4  # more numbers than this are no choice to offer
 _SURE_NO = 0.85
 _SHORT_DENIAL = 4  # words
+_LARGEST = 2**31  # FHIR's integer; no clinical number is larger
 _ALWAYS = 100  # percent of the time
 _POSSIBLE = 0.5  # confidence from which a reading of a date is worth offering
 
@@ -323,7 +325,7 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     outcome = _chosen(item, choice)
     if not isinstance(outcome, NotUnderstood) or choice.any:
         return outcome
-    if empty is not None and _denies(asked, text):
+    if empty is not None and _denies(asked, text, empty):
         return _chosen(item, Choice(picked=Reading(empty.value, 0.75, (0, len(text)), "polarity")))
     outcome = _chosen(item, _by_topic(asked, text, options))
     if not isinstance(outcome, NotUnderstood):
@@ -339,7 +341,7 @@ def _choice(asked: _Asked, text: str) -> Outcome:
 _UNSURE = re.compile(r"\b(?:know|sure|remember|recall|s[eé]|recuerdo|acuerdo|segur[oa])\b", re.IGNORECASE)
 
 
-def _denies(asked: _Asked, text: str) -> bool:
+def _denies(asked: _Asked, text: str, empty: Option) -> bool:
     """ "don't drink" to "How often do you drink?": a short denial of what was asked."""
     short = len(text.split()) <= _SHORT_DENIAL and is_negated(text) and not _UNSURE.search(text)
     spoken = read_yes_no(text, asked.language)
@@ -348,6 +350,7 @@ def _denies(asked: _Asked, text: str) -> bool:
     return is_about_the_question(text, asked.wording, asked.language) and not any(
         is_about_the_question(text, option.wording.in_language(asked.language), asked.language)
         for option in asked.item.options
+        if option.key != empty.value
     )
 
 
@@ -381,7 +384,7 @@ def _one(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
     spoken = read_yes_no(text, asked.language)
     sure = spoken is not None and spoken.sure and not spoken.rest and spoken.how == "polarity"
     if sure and spoken is not None and choice.picked is not None and choice.picked.how != "exact":
-        polar = [option for option in options if _is_polar(option.label, asked.language, spoken.value)]
+        polar = polar_options(options, asked.language, spoken.value)
         if len(polar) == 1:
             return Choice(picked=Reading(polar[0].value, 0.85, spoken.span, "polarity"))
     period = asked_period(asked.wording, asked.language)
@@ -408,11 +411,6 @@ def _is_worded(choice: Choice, text: str, options: Sequence[Option]) -> bool:
         label for option in options if option.value == choice.picked.value for label in (option.label, *option.synonyms)
     ]
     return any(alike(text, label) for label in labels)
-
-
-def _is_polar(label: str, language: str, value: bool) -> bool:
-    meant = read_yes_no(label, language)
-    return meant is not None and meant.sure and meant.value is value and not meant.rest and meant.how == "polarity"
 
 
 def _several(asked: _Asked, text: str, options: Sequence[Option]) -> Outcome | None:
@@ -528,7 +526,12 @@ def _number(asked: _Asked, text: str) -> Outcome:
         readings = list(read_number(text, asked.language, scale))
     if not readings:
         counted = read_one(text, asked.wording, asked.language) or _every_day(asked, text)
-        none = read_none(text, asked.wording, asked.language) if _may_be_none(item) and counted is None else None
+        scaled = scale is not None and scale.low == 0
+        none = (
+            read_none(text, asked.wording, asked.language, scaled=scaled)
+            if _may_be_none(item) and counted is None
+            else None
+        )
         readings = [one for one in (counted, none) if one is not None]
     return _settled(asked, readings)
 
@@ -579,7 +582,7 @@ def _written(number: Decimal) -> str:
 
 
 def _numeric(item: Item, number: Decimal) -> Value | None:
-    if abs(number) >= 2**31:  # FHIR's integer; no clinical number is larger
+    if abs(number) >= _LARGEST:
         return None
     if item.type == "integer":
         return Value("Integer", int(number)) if number == number.to_integral_value() else None
@@ -604,6 +607,8 @@ def _quantity(asked: _Asked, text: str) -> Outcome:
         fitting = tuple(key for key in keys if key_value(item, key) is not None)
         return Which(fitting) if 1 < len(fitting) <= _MOST_CANDIDATES else NotUnderstood()
     quantity = readings[0].value
+    if abs(quantity.value) >= _LARGEST:
+        return NotUnderstood()
     value = Value("Quantity", _amount(item, quantity))
     if _beyond(item, value) or not is_usual(quantity, measure):
         return Beyond(_written(quantity.value))

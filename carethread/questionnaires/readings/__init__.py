@@ -7,6 +7,7 @@ from carethread.questionnaires.readings.choice import (
     alike,
     is_empty_option,
     is_negated,
+    polar_options,
     read_choice,
     says_no_option,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "measure_of",
     "only_takes_back",
     "place_on",
+    "polar_options",
     "read_birth_date",
     "read_choice",
     "read_control",

@@ -17,6 +17,7 @@ _TABLES = ("numbers", "calendar", "choice")
 _STRANGER = 0.35  # how much a word that no option holds speaks against all of them
 _MARGIN = 0.15  # options closer than this to the best are asked about
 _ALIKE = 88  # percent of equal letters from which a whole text counts as a mistyped label
+_PLAINLY = 0.95  # a label that is "yes" and nothing else
 _NEARLY = 80  # percent; a label of a scale with a word left out
 _NOON = 12 * 60
 _REACH = 3  # words over which a "not" reaches forward
@@ -224,8 +225,13 @@ def _letter(line: Line, spoken: list[Sym], options: Sequence[Option]) -> Reading
     if len(named) != 1 or not (len(said) == 1 or articles or any(sym.kind == "PICK" for sym in said)):
         return None
     written = line.text[named[0].start : named[0].end].lower()
-    if len(written) != 1 or not "a" <= written <= "z" or ord(written) - ord("a") >= min(len(options), 26):
+    if len(written) != 1 or not "a" <= written <= "z":
         return None
+    if ord(written) - ord("a") >= min(len(options), 26):
+        initial = [option for option in options if plain(option.label).startswith(written)]
+        if len(initial) != 1 or len(said) > 1:
+            return None
+        return Reading(initial[0].value, 0.8, (named[0].start, named[0].end), "letter")
     return Reading(options[ord(written) - ord("a")].value, 0.95, (named[0].start, named[0].end), "letter")
 
 
@@ -360,8 +366,12 @@ def _strength(spoken: str, holding: frozenset[str]) -> float:
     """How well a spoken feature matches a label: fully, as a beginning ("cardio"), or mistyped."""
     if spoken in holding:
         return 1.0
-    if not spoken.isalpha() or len(spoken) < 4:
+    if not spoken.isalpha() or len(spoken) < 3:
         return 0.0
+    if len(spoken) < 4:
+        return (
+            0.9 if any(held.isalpha() and (held == f"{spoken}s" or _begins(spoken, held)) for held in holding) else 0.0
+        )
     for held in holding:
         if held.isalpha() and (_begins(spoken, held) or _begins(held, spoken)):
             return 0.9
@@ -391,6 +401,8 @@ def _stems(word: str) -> frozenset[str]:
 
 def _begins(short: str, long: str) -> bool:
     """ "cardio" begins "cardiology" and "day" "days"; "weak" is not "weaker"."""
+    if len(short) == 3 and len(long) >= 7 and long.startswith(short):  # "izq"
+        return True
     return len(short) >= 4 and long.startswith(short) and (len(long) - len(short) > 2 or long[len(short) :] in "s es")
 
 
@@ -413,7 +425,7 @@ def _features(label: str, language: str) -> frozenset[str]:
 def _spoken_features(line: Line, *, label: bool = False) -> list[set[str]]:
     """One set of alternative features for each telling symbol."""
     found: list[set[str]] = []
-    syms = [sym for sym in line.syms if sym.kind not in ("THE", "OF", "A", "AND", "OR", "STOP")]
+    syms = [sym for sym in line.syms if sym.kind not in ("THE", "OF", "A", "AND", "OR", "STOP") or sym.value == "name"]
     for place, sym in enumerate(syms):
         before = syms[place - 1] if place else None
         after = syms[place + 1] if place + 1 < len(syms) else None
@@ -432,6 +444,9 @@ def _spoken_features(line: Line, *, label: bool = False) -> list[set[str]]:
             found.append({"DAY:1", "PART:morning"})
         elif sym.kind in ("WD", "MONTH", "DAY", "PART", "UNIT", "NEXT", "THIS"):
             found.append({f"{sym.kind}:{sym.value}"})
+        elif sym.kind == "STOP":
+            word = line.text[sym.start : sym.end].lower()
+            found.append({word, f"~{word}"})
         elif sym.kind in ("SOFT", "ABOUT"):
             found.append({f"~{line.text[sym.start : sym.end].lower()}"})
         elif sym.kind == "W" and len(sym.value) > 1:
@@ -465,17 +480,28 @@ def _clock(value: str, after: Sym | None, *, label: bool) -> set[str]:
     return features
 
 
+def polar_options(options: Sequence[Option], language: str, value: bool) -> list[Option]:
+    """The options that are a yes, or a no: "Right" beside "Left" is none, beside "Wrong" it is."""
+    meant = [
+        (option, reading)
+        for option in options
+        for reading in [read_yes_no(option.label, language)]
+        if reading is not None and reading.sure and not reading.rest and reading.how == "polarity"
+    ]
+    opposed = {reading.value for _, reading in meant} == {True, False}
+    return [
+        option
+        for option, reading in meant
+        if reading.value is value and (opposed or not value or reading.confidence >= _PLAINLY)
+    ]
+
+
 def _by_polarity(text: str, options: Sequence[Option], language: str) -> Reading[str] | None:
     """ "nope" for "Not at all": where exactly one option is a yes or a no, yes and no mean it."""
     spoken = read_yes_no(text, language)
     if spoken is None or not spoken.sure:
         return None
-    same = [
-        option
-        for option in options
-        for meant in [read_yes_no(option.label, language)]
-        if meant is not None and meant.sure and meant.value == spoken.value and not meant.rest
-    ]
+    same = polar_options(options, language, spoken.value)
     if len(same) != 1:
         return None
     return Reading(same[0].value, min(spoken.confidence, 0.85), spoken.span, "polarity", spoken.rest)

@@ -2,12 +2,15 @@
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 
-from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon
+from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon, load_table
 from carethread.questionnaires.readings.reading import Reading
+from carethread.questionnaires.readings.text import words
 
 _ASIDE = ("P", "FILL", "POLITE")
 _MOST_SYMBOLS = 3
+_MOST_WORDS = 12
 
 
 class Control(StrEnum):
@@ -33,9 +36,26 @@ def read_control(text: str, language: str) -> Reading[Control] | None:
         said = [sym for sym in line.syms if sym.kind not in _ASIDE]
     meant = _meant(line, said)
     if meant is None:
-        return None
+        return _in_many_words(text)
     exact = all(sym.exact for sym in said)
     return Reading(meant, 0.95 if exact else 0.8, (said[0].start, said[-1].end), "synonym")
+
+
+def _in_many_words(text: str) -> Reading[Control] | None:
+    """A request put as a sentence: "could you please ask that again"."""
+    said = words(text)
+    if not 2 <= len(said) <= _MOST_WORDS:
+        return None
+    written = " ".join(said)
+    for kind, pattern in _patterns():
+        if pattern.fullmatch(written):
+            return Reading(Control[kind], 0.85, (0, len(text)), "synonym")
+    return None
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> tuple[tuple[str, "re.Pattern[str]"], ...]:
+    return tuple((row["kind"], re.compile(row["like"])) for row in load_table("control")["patterns"])
 
 
 def _meant(line: Line, said: list[Sym]) -> Control | None:

@@ -180,7 +180,7 @@ def _said(line: Line, today: date, *, ahead: bool) -> Iterator[tuple[Hit, str]]:
 
 def _denied(line: Line, hit: Hit) -> bool:
     """ "not this year", "not since tuesday"."""
-    before = line.syms[: hit.first]
+    before = [sym for sym in line.syms[: hit.first] if sym.kind not in ("SINCE", "IN", "THIS")]
     return bool(before) and before[-1].kind == "W" and is_negated(before[-1].value)
 
 

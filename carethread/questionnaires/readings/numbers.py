@@ -1,5 +1,6 @@
 """Numbers in an answer: "about a 7", "8/10", "ocho de diez", "38 y medio", "7 or 8"."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from carethread.questionnaires.readings.polarity import read_yes_no
 from carethread.questionnaires.readings.reading import Reading
 
 _OUT_OF = (rule("NUM=n P:/ NUM=of"), rule("NUM=n OUTOF|OF|OVER|SLASH NUM=of"))
+_AT_AN_HOUR = re.compile(r"\ba las? $", re.IGNORECASE)
 _DIMENSIONS = ("AM", "PM")
 _STORY = 6  # words beside a number from which it stands in a story
 _EXACT, _ABOUT, _MISTYPED = 0.97, 0.9, 0.75
@@ -81,6 +83,8 @@ def _counts(line: Line, figure: Figure, scale: Scale | None) -> bool:
 def is_date_or_time(line: Line, figure: Figure) -> bool:
     """Whether a figure belongs to a date or a time of day: "march 3", "3pm"."""
     before, after = neighbours(line, figure)
+    if _AT_AN_HOUR.search(line.text[: figure.span[0]]):
+        return True
     if after is not None and after.kind in _DIMENSIONS:
         return True
     return any(sym is not None and sym.kind == "MONTH" for sym in (before, after))

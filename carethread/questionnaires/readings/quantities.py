@@ -58,7 +58,7 @@ def read_quantity(
     """
     wanted = tuple(units) or ("1",)
     measure = measure or ("temperature" if set(wanted) & {"[degF]", "Cel"} else None)
-    figures = read_figures(text, language, hundreds=True)
+    figures = read_figures(text.replace("''", '" '), language, hundreds=True)
     found: list[Reading[Quantity]] = []
     for said in _amounts(figures, measure):
         if said.figure.bounded or (said.figure.ago and said.unit is not None and _family(said.unit, None) is None):
@@ -205,7 +205,7 @@ def _in_wanted(said: _Said, wanted: Sequence[str], measure: str | None) -> tuple
 
 def _assumed(said: _Said, wanted: Sequence[str], measure: str | None) -> tuple[Quantity, float]:
     """A number without a unit, in the unit it is most likely meant in."""
-    others = {"temperature": ("Cel", "[degF]"), "height": ("m",)}.get(measure or "", ())
+    others = {"temperature": ("Cel", "[degF]"), "height": ("m", "cm")}.get(measure or "", ())
     candidates = [*wanted, *(unit for unit in others if unit not in wanted)]
     usual = [
         unit

@@ -166,7 +166,7 @@ def _points(line: Line, kind: tuple[str, ...]) -> list[float] | None:
         return None if None in points else [point for point in points if point is not None]
     degrees = [sym for sym in syms if sym.kind == "DEG"]
     lone = len(degrees) == 1 and (kind[-1] in ("degree", "scale_hard"))
-    if not lone or any(sym.kind == "NOT" for sym in syms):
+    if not lone or (any(sym.kind == "NOT" for sym in syms) and degrees[0].value != "0"):
         return None
     return [float(degrees[0].value)]
 

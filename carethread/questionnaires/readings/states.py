@@ -28,6 +28,7 @@ _UNABLE = re.compile(
     r"^(?:i |yo )?(?:cant|cannot|couldnt|am not able|im not able|not able|unable|no puedo|no pude|no he podido)\b"
 )
 _EVENTS = re.compile(r"^(?:just |only |like |about |solo |como )?(?:once|twice|(?:\w+) (?:times?|vez|veces))\b")
+_REACH = 3  # words from a "not" to what it denies
 _SHORT = 4  # words
 _ALWAYS, _NEVER = 99, 1  # percent of the time
 
@@ -39,6 +40,9 @@ def read_state(text: str, wording: str, language: str) -> Reading[bool] | None:
     something is always so takes "every day" as yes and "never" as no.
     """
     line = lexicon(language, "polarity").scan(text)
+    short = len(plain(text).split()) <= _SHORT
+    if short and "?" not in text and denies_directly(text, wording, language) and not speaks_apart(text, language):
+        return Reading(False, _CONFIDENCE, (0, len(text)), "polarity", text.strip())
     if "?" in text or any(sym.kind == "UNSURE" for sym in line.syms):
         return None
     whole = Reading(True, _CONFIDENCE, (0, len(text)), "polarity", text.strip())
@@ -75,15 +79,38 @@ def _of_topic(text: str, wording: str, language: str, line: Line) -> Reading[boo
     """What the question asks for, said of oneself: "my knee hurts" to "any pain?"; with a "not", a no."""
     if not topics(text, language) & topics(wording, language) or speaks_apart(text, language):
         return None
-    denied = is_negated(text) or any(sym.kind == "NO" for sym in line.syms)
-    if denied and any(sym.kind in ("YES", "BUT") for sym in line.syms):
+    denied = denies_directly(text, wording, language)
+    if denied is None or (denied and any(sym.kind in ("YES", "BUT") for sym in line.syms)):
         return None
     return Reading(not denied, _CONFIDENCE, (0, len(text)), "polarity", text.strip())
 
 
-def read_none(text: str, wording: str, language: str) -> Reading[Decimal] | None:
-    """Zero, where how many is asked and the text says none: "never", "i dont smoke", "ninguna"."""
-    if not asks_how_many(wording, language) or any(char.isdigit() for char in text):
+def denies_directly(text: str, wording: str, language: str) -> bool | None:
+    """Whether a "not" stands right before a word of the question; None where one stands elsewhere.
+
+    "no me duele" denies pain, "no puedo dormir del dolor" does not.
+    """
+    said = plain(text).split()
+    asked = topics(wording, language)
+    places = [
+        place
+        for place, word in enumerate(said)
+        if shares_word(word, wording) or topics(word, language) & asked or topics(f"{word} {word}", language) & asked
+    ]
+    negators = [place for place, word in enumerate(said) if is_negated(word)]
+    if not negators:
+        return False
+    if places and any(0 < places[0] - place <= _REACH for place in negators):
+        return True
+    return None
+
+
+def read_none(text: str, wording: str, language: str, *, scaled: bool = False) -> Reading[Decimal] | None:
+    """Zero, where how many is asked and the text says none: "never", "i dont smoke", "ninguna".
+
+    `scaled` says that the question has a scale from zero instead.
+    """
+    if not (scaled or asks_how_many(wording, language)) or any(char.isdigit() for char in text):
         return None
     zero = Reading(Decimal(0), 0.85, (0, len(text)), "polarity")
     often = place_on(text, "scale_frequency", language)
@@ -94,9 +121,16 @@ def read_none(text: str, wording: str, language: str) -> Reading[Decimal] | None
         return zero
     if spoken is not None and spoken.value:
         return None
-    denied = spoken is not None or is_negated(text)
-    about = is_about_the_question(text, wording, language)
-    return replace(zero, confidence=_CONFIDENCE) if denied and about else None
+    if denies_directly(text, wording, language):
+        return replace(zero, confidence=_CONFIDENCE)
+    rest = spoken.rest.split() if spoken is not None and spoken.confidence >= 0.85 else []
+    did_not = bool(rest) and len(rest) <= _SHORT and not set(plain(" ".join(rest)).split()) & _COUNTING
+    return replace(zero, confidence=_CONFIDENCE) if did_not and not scaled else None
+
+
+_COUNTING = frozenset(
+    {"count", "know", "check", "measure", "remember", "track", "look", "idea", "se", "conte", "fije", "sure"}
+)
 
 
 def read_one(text: str, wording: str, language: str) -> Reading[Decimal] | None:
