@@ -55,6 +55,7 @@ from carethread.questionnaires.readings import (
     topics,
     usual_units,
 )
+from carethread.questionnaires.readings.text import fold
 from carethread.questionnaires.values import Amount, Value, compare
 
 _WIDEST_SCALE = 20  # a wider range of whole numbers is no scale whose ends have words
@@ -338,12 +339,12 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     return _other(asked, text) if item.type == "open-choice" else NotUnderstood()
 
 
-_UNSURE = re.compile(r"\b(?:know|sure|remember|recall|s[eé]|recuerdo|acuerdo|segur[oa])\b", re.IGNORECASE)
+_UNSURE = re.compile(r"\b(?:know|sure|remember|recall|se|recuerdo|acuerdo|segur[oa])\b", re.IGNORECASE)
 
 
 def _denies(asked: _Asked, text: str, empty: Option) -> bool:
     """ "don't drink" to "How often do you drink?": a short denial of what was asked."""
-    short = len(text.split()) <= _SHORT_DENIAL and is_negated(text) and not _UNSURE.search(text)
+    short = len(text.split()) <= _SHORT_DENIAL and is_negated(text) and not _UNSURE.search(fold(text).text)
     spoken = read_yes_no(text, asked.language)
     if not short or (spoken is not None and spoken.value):
         return False

@@ -257,7 +257,9 @@ def _by_words(line: Line, options: Sequence[Option], language: str) -> Choice:
     scores = _scores(line, options, language)
     negated = any(sym.kind == "NOT" for sym in line.syms)
     only_number = all(
-        sym.kind in ("STOP", "P", "THE") or (sym.kind == "NUM" and not _clock_before(line, sym)) for sym in line.syms
+        (sym.kind in ("STOP", "P", "THE") and sym.value != "name")
+        or (sym.kind == "NUM" and not _clock_before(line, sym))
+        for sym in line.syms
     )
     if negated or only_number:  # "not better"; a bare number past the end of the list
         scores = [min(score, 0.6) for score in scores]

@@ -28,7 +28,7 @@ class Control(StrEnum):
 
 def read_control(text: str, language: str) -> Reading[Control] | None:
     """The request, where the message is nothing else ("later" is one, "later that day it hurt" is not)."""
-    if text.strip() and not text.strip("?¿ "):
+    if text.strip() and not re.search(r"[^\s?\u00bf]", text):
         return Reading(Control.WHAT, 0.95, (0, len(text)), "synonym")
     line = lexicon(language, "control").scan(text)
     said = [sym for sym in line.syms if sym.kind not in (*_ASIDE, "FIX", "OBJECT")]

@@ -126,8 +126,8 @@ def _of_one(figures: Figures, figure: Figure, unit: str | None, step: Decimal | 
     if len(bounds) != 1 or bounds[0].kind == "NOT":
         return None
     step = step or (Decimal(1) if figure.value == figure.value.to_integral_value() else _SOME)
-    written = figures.line.text[bounds[0].start : bounds[0].end].lower()
-    inclusive = bounds[0].kind == "SUFFIX" or any(word in written for word in ("least", "most", "max", "mín", "min"))
+    written = fold(figures.line.text[bounds[0].start : bounds[0].end]).text
+    inclusive = bounds[0].kind == "SUFFIX" or any(word in written for word in ("least", "most", "max", "min"))
     if bounds[0].value == "less" or any(word in written for word in ("less", "lower", "under", "fewer", "menos")):
         return Interval(Decimal(0), figure.value if inclusive else figure.value - step, unit)
     return Interval(figure.value if inclusive else figure.value + step, _ENDLESS, unit)

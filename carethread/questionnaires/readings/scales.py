@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from carethread.questionnaires.readings.figures import read_figures
-from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon
+from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon, load_table
 from carethread.questionnaires.readings.text import plain
 
 # Tables that place words on a line; a table's poles are weighed by the words of `degree`.
@@ -33,15 +33,6 @@ _SPAN = {"severity": 10}  # the table's values run to ten, not to a hundred
 _OWN = ("AT", "POLE", "DEG", "SEV", "NOT")
 _STRANGERS = 3  # words that mean nothing on the line, from which a text is a story
 _LEAST_OPTIONS = 3
-# What stands beside a scale and is no point on it.
-_BESIDE = frozenset(
-    plain(label)
-    for label in (
-        "don't know", "do not know", "not sure", "unsure", "prefer not to say", "prefer not to answer", "n/a",
-        "not applicable", "refused", "declined", "no sabe", "no sé", "no estoy seguro", "no estoy segura", "no aplica",
-        "prefiero no decir", "prefiero no contestar", "i don't know", "no lo sé",
-    )
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +67,12 @@ def read_on_scale(text: str, labels: Sequence[str], language: str, *, period: in
     return None
 
 
+@lru_cache(maxsize=1)
+def _beside() -> frozenset[str]:
+    """Labels that stand beside a scale and are no point on it, as plain words."""
+    return frozenset(plain(label) for label in load_table("degree")["beside"])
+
+
 def is_a_scale(labels: Sequence[str], language: str) -> bool:
     """Whether the labels of the options are points of one scale."""
     return bool(scales_of(tuple(labels), language))
@@ -93,7 +90,7 @@ def scales_of(labels: tuple[str, ...], language: str) -> tuple[tuple[tuple[str, 
     found: list[tuple[tuple[str, ...], tuple[float | None, ...]]] = []
     for kind in _KINDS:
         places = tuple(_place_of(label, kind, language) for label in labels)
-        on_it = [place for place, label in zip(places, labels, strict=True) if plain(label) not in _BESIDE]
+        on_it = [place for place, label in zip(places, labels, strict=True) if plain(label) not in _beside()]
         if len(on_it) >= _LEAST_OPTIONS and None not in on_it and len(set(on_it)) == len(on_it):
             found.append((kind, places))
     return tuple(found)
@@ -113,7 +110,7 @@ def _share_of(text: str, period: int, language: str) -> tuple[float, ...]:
 
 def _place_of(label: str, kind: tuple[str, ...], language: str) -> float | None:
     """Where a label stands on a kind of scale; None where it does not, or names two places."""
-    if plain(label) in _BESIDE:
+    if plain(label) in _beside():
         return None
     placed = _places(label, kind, language, strangers=1)
     return placed[0] if len(placed) == 1 else None

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 
 from carethread.questionnaires.readings.asking import (
     asks_how_many,
@@ -16,17 +17,15 @@ from carethread.questionnaires.readings.asking import (
 from carethread.questionnaires.readings.choice import is_negated
 from carethread.questionnaires.readings.figures import read_figures
 from carethread.questionnaires.readings.intensity import read_intensity
-from carethread.questionnaires.readings.lexicon import Line, lexicon
+from carethread.questionnaires.readings.lexicon import Line, lexicon, load_table
 from carethread.questionnaires.readings.polarity import read_yes_no
 from carethread.questionnaires.readings.reading import Reading
 from carethread.questionnaires.readings.scales import place_on
 from carethread.questionnaires.readings.text import plain
 
 _CONFIDENCE = 0.75
+_WHOLE = 0.7
 _HEDGED = 0.44  # confidence of the weakest yes of the tables that a question for any of something turns into one
-_UNABLE = re.compile(
-    r"^(?:i |yo )?(?:cant|cannot|couldnt|am not able|im not able|not able|unable|no puedo|no pude|no he podido)\b"
-)
 _EVENTS = re.compile(r"^(?:just |only |like |about |solo |como )?(?:once|twice|(?:\w+) (?:times?|vez|veces))\b")
 _REACH = 3  # words from a "not" to what it denies
 _SHORT = 4  # words
@@ -46,7 +45,7 @@ def read_state(text: str, wording: str, language: str) -> Reading[bool] | None:
     if "?" in text or any(sym.kind == "UNSURE" for sym in line.syms):
         return None
     whole = Reading(True, _CONFIDENCE, (0, len(text)), "polarity", text.strip())
-    if asks_whether_able(wording, language) and _UNABLE.search(plain(text)):
+    if asks_whether_able(wording, language) and _unable().match(plain(text)):
         return replace(whole, value=False)
     if asks_whether_every(wording, language):
         often = place_on(text, "scale_frequency", language)
@@ -56,7 +55,7 @@ def read_state(text: str, wording: str, language: str) -> Reading[bool] | None:
     if not asks_whether_any(wording, language):
         return _of_topic(text, wording, language, line)
     spoken = read_yes_no(text, language)
-    if spoken is not None and spoken.how == "polarity" and spoken.value and spoken.confidence >= _HEDGED:
+    if spoken is not None and spoken.how == "polarity" and spoken.value and _is_hedge(text, spoken, language):
         return whole
     said = [sym for sym in line.syms if sym.kind not in ("P", "FILL")]
     if any(sym.kind == "NO" for sym in line.syms):
@@ -73,6 +72,17 @@ def read_state(text: str, wording: str, language: str) -> Reading[bool] | None:
     if strength is not None:
         return replace(whole, value=strength.value > 0)
     return _of_topic(text, wording, language, line)
+
+
+@lru_cache(maxsize=1)
+def _unable() -> "re.Pattern[str]":
+    return re.compile(load_table("asking")["unable"])
+
+
+def _is_hedge(text: str, spoken: Reading[bool], language: str) -> bool:
+    """Whether what was said is a half yes of itself ("kinda", "a veces"), not a whole one weakened by what follows."""
+    word = read_yes_no(text[slice(*spoken.span)], language)
+    return word is not None and _HEDGED <= word.confidence < _WHOLE and spoken.confidence >= _HEDGED
 
 
 def _of_topic(text: str, wording: str, language: str, line: Line) -> Reading[bool] | None:
