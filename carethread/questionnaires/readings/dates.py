@@ -87,7 +87,7 @@ def read_date(text: str, language: str, today: date, *, ahead: bool = False) -> 
     if written is not None:
         return (written,)
     line = lexicon(language, *_WHEN).scan(text)
-    if any(sym.kind == "LIMIT" for sym in line.syms):
+    if any(sym.kind in ("LIMIT", "AFTERHOUR") or _is_before(line, sym) for sym in line.syms):
         return ()  # "before christmas"
     for hit, value in _said(_without_weak(line), today, ahead=ahead):
         note(value, 0.85 if hit.exact else 0.75, hit.span)
@@ -97,6 +97,7 @@ def read_date(text: str, language: str, today: date, *, ahead: bool = False) -> 
 _WHEN = ("numbers", "calendar", "since", "moments")
 _DAY_AND_MONTH = re.compile(r"(?<![\d/.:-])(\d{1,2})\s*[/-]\s*(\d{1,2})(?![\d/.:-])")
 _MONTH_AND_YEAR = re.compile(r"(?<![\d/.:-])(0?[1-9]|1[0-2])\s*[/-]\s*((?:19|20)\d\d)(?!\d)")
+_DAY_ALONE = re.compile(r"\W*(?:on the|the|since the|el|el dia|desde el)\s+(\d{1,2})\W*$", re.IGNORECASE)
 _FULL = re.compile(r"\d{1,4}\s*[/.-]\s*\d{1,2}\s*[/.-]\s*\d{1,4}")
 # Words that are a month or a day of the week only where their neighbours are about time.
 _WEAK = frozenset({"may", "march", "mar", "sat", "sun", "mon", "set", "sep", "dec", "dom", "mie", "lun", "jun", "sab"})
@@ -123,15 +124,21 @@ def _short_numeric(text: str, language: str, today: date, *, ahead: bool) -> Rea
     if month_year is not None:
         value = f"{month_year.group(2)}-{int(month_year.group(1)):02}"
         return Reading(value, _LIKELY, month_year.span(), "date")
+    alone = _DAY_ALONE.match(text)
+    if alone is not None and 1 <= int(alone.group(1)) <= 31:
+        for step in range(62):
+            found = today + timedelta(days=step if ahead else -step)
+            if found.day == int(alone.group(1)):
+                return Reading(found.isoformat(), _LIKELY, alone.span(1), "date")
     match = _DAY_AND_MONTH.search(text)
     if match is None:
         return None
     one, other = int(match.group(1)), int(match.group(2))
     orders = ((one, other), (other, one)) if language != "es" else ((other, one), (one, other))
     for month, day in orders:
-        found = _nearest(month, day, today, ahead=ahead)
-        if found is not None:
-            return Reading(found.isoformat(), _LIKELY, match.span(), "date")
+        nearest = _nearest(month, day, today, ahead=ahead)
+        if nearest is not None:
+            return Reading(nearest.isoformat(), _LIKELY, match.span(), "date")
     return None
 
 
@@ -160,12 +167,14 @@ def _without_weak(line: Line) -> Line:
 
 def _said(line: Line, today: date, *, ahead: bool) -> Iterator[tuple[Hit, str]]:
     """Dates in words: the first kind of them that the text holds."""
-    spoken = line.without("OF", "THE", "ABOUT", "AT")
+    spoken = line.without("OF", "THE", "ABOUT", "AT", "TOHOUR")
     for read in (
         _month_and_day,
         _amount_ago,
         _month_and_year,
         _relative_month,
+        _holiday,
+        _weekday_and_day,
         _relative_day,
         _weekday,
         _day_of_month,
@@ -176,6 +185,10 @@ def _said(line: Line, today: date, *, ahead: bool) -> Iterator[tuple[Hit, str]]:
         if found or (read is _month_and_day and _names_a_day(spoken)):
             yield from found
             return
+
+
+def _is_before(line: Line, sym: Sym) -> bool:
+    return sym.kind == "TOHOUR" and line.text[sym.start : sym.end].lower() in ("before", "til", "till")
 
 
 def _denied(line: Line, hit: Hit) -> bool:
@@ -190,7 +203,7 @@ def _names_a_day(line: Line) -> bool:
     return any((hit.values["d"] or "").isdigit() and int(hit.values["d"] or 0) < 100 for hit in hits)
 
 
-_DAYS_OF_MONTHS = (rule("MONTH=m P? NUM|ORD=d"), rule("NUM|ORD=d MONTH=m"))
+_DAYS_OF_MONTHS = (rule("MONTH=m P? NUM|ORD=d"), rule("NUM|ORD=d P? MONTH=m"))
 _MONTH_YEAR = rule("MONTH P? NUM=y")
 
 
@@ -290,7 +303,26 @@ def _relative_day(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, s
             days = offset if offset is not None else int(hit.values["o"] or 0)
             if days <= 0 or ahead:
                 yield hit, (today + timedelta(days=days)).isoformat()
+        if line.find(pattern):
             return
+
+
+def _holiday(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    for hit in line.find_all(rule("HOLIDAY=h")):
+        month, _, day = (hit.values["h"] or "").partition("-")
+        found = _nearest(int(month), int(day), today, ahead=ahead)
+        if found is not None:
+            yield hit, found.isoformat()
+
+
+def _weekday_and_day(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    """ "Friday the 20th": the latest such day that was a Friday, within a year."""
+    for hit in line.find_all(rule("WD=w P? ORD=d")):
+        for step in range(366):
+            found = today + timedelta(days=step if ahead else -step)
+            if found.weekday() == int(hit.values["w"] or 0) and str(found.day) == hit.values["d"]:
+                yield hit, found.isoformat()
+                return
 
 
 def _weekday(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:

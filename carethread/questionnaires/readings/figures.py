@@ -16,6 +16,11 @@ _THOUSANDS = {"en": re.compile(r"\d{1,3},\d{3}"), "es": re.compile(r"\d{1,3}\.\d
 _BESIDE = ("ABOUT", "A", "THE", "OF")  # between a bound or a "not" and its number
 
 _TENS_AND_ONE = rule("NUM=n AND A")
+# "on a scale of 1 to 10": what the question said, not the answer.
+_SCALE_NAMED = re.compile(
+    r"\b(?:(?:on|in|de|en)\s+)?(?:(?:an?|the|una?|la)\s+)?(?:scale|escala)\s+(?:of|from|del?|de)?\s*\d+\s*(?:to|-|al?)\s*\d+",
+    re.IGNORECASE,
+)
 _HALVES = (rule("NUM=n AND A? HALF|HALFA"), rule("NUM=n NUM:1 P:/|SLASH NUM:2"))
 _POINT = rule("NUM=n POINT NUM=f")
 _OH = rule("NUM=n OH NUM=f")
@@ -58,7 +63,8 @@ class Figures:
 
 def read_figures(text: str, language: str, *, hundreds: bool = False) -> Figures:
     """The figures of a text. `hundreds` reads "one twenty" as 120, as people say what a cuff or a scale showed."""
-    line = prepared(lexicon(language, *_TABLES).scan(text), language, hundreds=hundreds)
+    told = _SCALE_NAMED.sub(lambda match: " " * len(match.group()), text)
+    line = prepared(lexicon(language, *_TABLES).scan(told), language, hundreds=hundreds)
     found = [figure for place in range(len(line.syms)) for figure in [_figure(line, place)] if figure is not None]
     return Figures(line, tuple(found))
 
@@ -75,7 +81,7 @@ def prepared(line: Line, language: str, *, hundreds: bool = False) -> Line:
             sym = replace(sym, value=re.sub(r"[.,]", "", sym.value))
         elif sym.spelled and sym.value == "1" and following is not None and following.kind == "W":
             continue  # "una molestia", "one thing": an article
-        elif sym.kind == "EVEN":
+        elif sym.kind == "EVEN" or (sym.value == "-" and _between_spelled(line, place)):
             continue
         elif _is_preposition(line, sym, following):
             sym = replace(sym, kind="W")
@@ -100,6 +106,14 @@ def prepared(line: Line, language: str, *, hundreds: bool = False) -> Line:
     return line.rewrite(_MINUS, _negative)
 
 
+def _between_spelled(line: Line, place: int) -> bool:
+    """Whether a dash joins number words: "one-twenty", "one-oh-two"."""
+    if not 0 < place < len(line.syms) - 1:
+        return False
+    before, after = line.syms[place - 1], line.syms[place + 1]
+    return (before.spelled or before.kind == "OH") and (after.spelled or after.kind == "OH")
+
+
 def _is_preposition(line: Line, sym: Sym, following: Sym | None) -> bool:
     """ "5 in the day": a unit ends what is said of a number, a preposition goes on."""
     written = line.text[sym.start : sym.end].lower()
@@ -110,7 +124,9 @@ def _joined(line: Line, hit: Hit, *, oh: bool = False) -> Sequence[Sym] | None:
     """ "one twenty" → 120, "one oh two" → 102: only where both are written out and the first is a digit."""
     first, last = line.syms[hit.first], line.syms[hit.last - 1]
     one, two = int(first.value) if first.value.isdigit() else 0, int(last.value) if last.value.isdigit() else 0
-    if not (first.spelled and last.spelled and 1 <= one <= 9 and (1 <= two <= 9 if oh else 10 <= two <= 99)):
+    if not (
+        last.spelled and (first.spelled or not oh) and 1 <= one <= 9 and (1 <= two <= 9 if oh else 10 <= two <= 99)
+    ):
         return None
     return (Sym("NUM", str(one * 100 + two), *hit.span, hit.exact, spelled=True),)
 
@@ -197,9 +213,9 @@ def _bounded(line: Line, before: Sequence[Sym], sym: Sym, behind: Sequence[Sym])
     if not behind:
         return False
     follower = behind[0]
-    if follower.kind == "SUFFIX":
+    if follower.kind == "SUFFIX" or (follower.kind == "OH" and follower.start == sym.end):
         return True
-    return follower.kind == "W" and follower.value in ("s", "ies") and follower.start == sym.end
+    return follower.kind == "W" and follower.start == sym.end and sym.kind == "NUM"  # "60s", "7b"
 
 
 def _opens(line: Line, dash: Sym) -> bool:

@@ -1,7 +1,7 @@
 """Times of day and moments: "7ish in the evening", "a las siete y media", "yesterday at 3pm", "anoche a las 10"."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
@@ -16,6 +16,8 @@ _LATE = 5 * 60  # an hour of the night before this is after midnight
 _SAID, _MISTYPED = 0.92, 0.75
 _MORNING = frozenset({"morning", "early_morning", "early", "late_morning"})
 _EVENING = frozenset({"evening", "afternoon", "late_afternoon", "early_afternoon", "after_work", "late", "after_lunch"})
+_LIMITS = ("LIMIT", "TOHOUR", "AFTERHOUR")  # "before 9", "until 10"
+_OF_DAYS = ("AGO", "UNIT", "WD", "MONTH", "DAY", "LAST", "ORD")
 _CLOCK_WORDS = ("P", "AT", "ABOUT", "THE", "OF", "A", "IN")
 _SHORT = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
 _AGO = (
@@ -36,6 +38,8 @@ def read_time(text: str, language: str) -> tuple[Reading[str], ...]:
     ['07:30:00', '19:30:00']
     """
     line = _clocked(text, language)
+    if any(sym.kind in _LIMITS for sym in line.syms):
+        return ()  # "after 10pm"
     found = [minutes for sym in line.syms if sym.kind == "CLOCK" for minutes in _minutes(sym.value)]
     exact = all(sym.exact for sym in line.syms if sym.kind == "CLOCK")
     unique = list(dict.fromkeys(found))
@@ -62,7 +66,7 @@ def read_moment(text: str, language: str, now: datetime, *, ahead: bool = False)
         if _only(line, "NOW"):
             return (Reading(_written(now), _SAID, whole, "date"),)
         return read_date(text, language, now.date(), ahead=ahead)
-    if len(clocks) > 1 or any(sym.kind == "LIMIT" for sym in line.syms):
+    if len(clocks) > 1 or any(sym.kind in _LIMITS for sym in line.syms):
         return ()
     (clock,) = clocks
     last_night = any(sym.kind == "LASTNIGHT" for sym in line.syms)
@@ -95,13 +99,46 @@ def _ago(line: Line, now: datetime) -> datetime | None:
 
 def _clocked(text: str, language: str) -> Line:
     """The line with every time of day as one CLOCK: minutes since midnight, with a question mark where half is open."""
-    line = with_clocks(lexicon(language, *_TABLES).scan(text).rewrite(rule("NUM=h NUM=m"), _hour_and_minute))
+    line = lexicon(language, *_TABLES).scan(_plainly(text)).without("ABOUT")
+    for pattern in _MINUTES_TO:
+        line = line.rewrite(pattern, _minutes_to)
+    line = line.rewrite(rule("NUM=m AFTERHOUR NUM=h"), _minutes_past)
+    line = with_clocks(line.rewrite(rule("NUM=h NUM=m"), _hour_and_minute))
     line = Line(line.text, tuple(_noon(sym) for sym in line.syms))
     line = line.rewrite(rule("CLOCK=t ABOUT? OF? NIGHT"), _at_night)
     line = _bare(line)
     part = next((sym.value for sym in line.syms if sym.kind in ("PART", "NIGHT")), None)
     this_morning = line.find(rule("THIS DAY:1")) is not None
     return Line(line.text, tuple(_in_part(sym, "morning" if this_morning else part) for sym in line.syms))
+
+
+def _plainly(text: str) -> str:
+    """ "9.30 pm" and "21h" with a colon, at the same places."""
+    text = _DOTTED.sub(r"\1:\2", text)
+    return _HOURS.sub(lambda match: f"{match.group(1)}:00".ljust(len(match.group())), text)
+
+
+_DOTTED = re.compile(r"\b(\d{1,2})\.(\d\d)(?=\s*[ap]\.?\s*m)", re.IGNORECASE)
+_HOURS = re.compile(r"^(?<=\b)(1[3-9]|2[0-3])\s*(?:h|hrs|hours|horas)\b", re.IGNORECASE)
+_MINUTES_TO = (rule("NUM=m TOHOUR NUM=h"), rule("NUM=m UNIT:minute TOHOUR NUM=h"), rule("NUM=h LESS NUM=m"))
+
+
+def _minutes_to(hit: Hit) -> Sequence[Sym] | None:
+    """ "ten to seven" is 6:50."""
+    return _clock_of(hit, lambda hour, minute: (hour * 60 - minute) % _NOON)
+
+
+def _minutes_past(hit: Hit) -> Sequence[Sym] | None:
+    """ "twenty past six" is 6:20."""
+    return _clock_of(hit, lambda hour, minute: hour * 60 + minute)
+
+
+def _clock_of(hit: Hit, minutes: Callable[[int, int], int]) -> Sequence[Sym] | None:
+    hour, minute = hit.values["h"] or "", hit.values["m"] or ""
+    if not (hour.isdigit() and minute.isdigit() and 1 <= int(hour) <= 12 and 1 <= int(minute) <= 59):
+        return None
+    found = minutes(int(hour), int(minute)) or _NOON
+    return (Sym("TIME", f"{found // 60 or 12}:{found % 60:02}", *hit.span, hit.exact),)
 
 
 def _hour_and_minute(hit: Hit) -> Sequence[Sym] | None:
@@ -140,7 +177,8 @@ def _bare(line: Line) -> Line:
     near_day = any(sym.kind in ("PART", "NIGHT", "LASTNIGHT", "THIS", "DAY") for sym in others)
     if not numbers or (others and not near_day) or any(sym.value in ("/", "-") for sym in line.syms):
         return line
-    minutes = _plain([sym.value for sym in numbers])
+    apart = line.syms.index(numbers[-1]) - line.syms.index(numbers[0]) >= len(numbers)
+    minutes = None if apart else _plain([sym.value for sym in numbers])
     if minutes is None:
         return line
     first, last = line.syms.index(numbers[0]), line.syms.index(numbers[-1])
@@ -188,7 +226,7 @@ def _days(line: Line, clock: Sym, text: str, language: str, now: datetime, *, ah
     without = text[: clock.start] + " " * (clock.end - clock.start) + text[clock.end :]
     found = read_date(without, language, now.date(), ahead=ahead)
     if not found:
-        return ()
+        return None if any(sym.kind in _OF_DAYS for sym in line.syms) else ()
     if any(len(reading.value) != len("2026-01-01") or not reading.sure for reading in found):
         return None
     return tuple(date.fromisoformat(reading.value) for reading in found)

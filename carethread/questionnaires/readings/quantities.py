@@ -101,6 +101,8 @@ def _amounts(figures: Figures, measure: str | None) -> list[_Said]:
         figure = all_figures[index]
         following = all_figures[index + 1] if index + 1 < len(all_figures) else None
         said = _compound(figures.line, figure, following, measure)
+        if said is None and following is not None and _is_odd(figures.line, figure, following):
+            return []
         if said is not None:
             found.append(said)
             index += 2
@@ -115,6 +117,14 @@ def _amounts(figures: Figures, measure: str | None) -> list[_Said]:
         found.append(_Said(value, unit, figure, _end(figures.line, figure), _confidence(figure)))
         index += 1
     return found
+
+
+def _is_odd(line: Line, first: Figure, second: Figure) -> bool:
+    """ "5'13": a smaller part that the larger unit does not have."""
+    smaller = _SMALLER.get(first.unit or "")
+    if smaller is None or not _touch(line, first, second):
+        return False
+    return second.unit == smaller[0] or (second.unit is None and first.unit in ("[ft_i]", "[stone_av]", "m"))
 
 
 def _shared_units(figures: Figures) -> list[Figure]:
@@ -132,13 +142,13 @@ def _shared_units(figures: Figures) -> list[Figure]:
 
 
 def _compound(line: Line, first: Figure, second: Figure | None, measure: str | None) -> _Said | None:
-    if second is None or not _touch(line, first, second):
+    if second is None or not _touch(line, first, second, dashed=measure == "height"):
         return None
     value: Decimal | None = None
     unit = first.unit
     if unit in _SMALLER:
         smaller, count = _SMALLER[unit]
-        if second.unit in (smaller, None) and 0 <= second.value < count and second.value == int(second.value):
+        if second.unit in (smaller, None) and 0 <= second.value < count:
             if second.unit is None and unit in ("[lb_av]", "kg"):
                 return None
             hundredths = second.value if unit != "m" or second.value >= 10 else second.value * 10
@@ -160,7 +170,7 @@ def _compound(line: Line, first: Figure, second: Figure | None, measure: str | N
     return _Said(value, unit, joined, _end(line, second), min(_confidence(first), _confidence(second)))
 
 
-def _touch(line: Line, first: Figure, second: Figure) -> bool:
+def _touch(line: Line, first: Figure, second: Figure, *, dashed: bool = False) -> bool:
     """Whether nothing but a unit and small words stands between two figures."""
     between = [sym for sym in line.syms if first.span[1] <= sym.start and sym.end <= second.span[0]]
     written = line.text[first.span[1] : second.span[0]]
@@ -168,7 +178,7 @@ def _touch(line: Line, first: Figure, second: Figure) -> bool:
         return False
     return all(
         sym.kind in ("U", "AND", "OF")
-        or (sym.kind == "P" and sym.value in "'\",")
+        or (sym.kind in ("P", "TO") and (sym.value in "'\",." or (dashed and sym.value == "-")))
         or sym.value in ("con", "with")
         or (sym.kind == "OVER" and line.text[sym.start : sym.end].lower() == "con")
         for sym in between
