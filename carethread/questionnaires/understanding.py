@@ -26,6 +26,7 @@ from carethread.questionnaires.readings import (
     is_about_the_question,
     is_empty_option,
     is_negated,
+    is_undermined,
     is_usual,
     measure_of,
     only_takes_back,
@@ -271,8 +272,10 @@ def _boolean(asked: _Asked, text: str) -> Outcome:
         return Taken((Value("Boolean", text.strip().startswith("1")),), "number", 0.95)
     reading = read_yes_no(text, asked.language)
     states = reading is not None and reading.sure and reading.how != "synonym"  # "ok" agrees, it does not state a fact
-    if reading is not None and states and not _lacks_something_else(asked, text, reading):
-        return _taken(Value("Boolean", reading.value), reading)
+    if reading is not None and states:
+        undermined = is_undermined(reading, text, asked.wording, asked.language)
+        if not undermined and not _lacks_something_else(asked, text, reading):
+            return _taken(Value("Boolean", reading.value), reading)
     state = read_state(text, asked.wording, asked.language)
     if state is not None and state.sure:
         return _taken(Value("Boolean", state.value), state)

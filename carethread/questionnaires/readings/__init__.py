@@ -33,7 +33,13 @@ from carethread.questionnaires.readings.several import Several, read_several
 from carethread.questionnaires.readings.severity import Severity, read_severity
 from carethread.questionnaires.readings.similarity import Encoder, read_similar
 from carethread.questionnaires.readings.since import Since, read_since
-from carethread.questionnaires.readings.states import is_about_the_question, read_none, read_one, read_state
+from carethread.questionnaires.readings.states import (
+    is_about_the_question,
+    is_undermined,
+    read_none,
+    read_one,
+    read_state,
+)
 from carethread.questionnaires.readings.urls import read_url
 from carethread.questionnaires.readings.vitals import measure_of, usual_units
 
@@ -62,6 +68,7 @@ __all__ = [
     "is_about_the_question",
     "is_empty_option",
     "is_negated",
+    "is_undermined",
     "is_usual",
     "measure_of",
     "only_takes_back",

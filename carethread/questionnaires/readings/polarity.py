@@ -10,6 +10,7 @@ _STRONG = 85  # percent; two strong opposite words contradict each other
 _PLAIN = 95  # percent; "yes", "no" and what means nothing else
 _LITTLE = "45"  # "a little", "un poco": a plain yes or no right after it counts instead
 _POLAR = ("YES", "NO", "AGREE")
+_OPENERS = ("ya",)  # "ya estoy bien": a mere opener even before another answer
 _FAR = 3  # words before the first yes or no from which it is hardly the answer any more
 
 
@@ -92,7 +93,8 @@ def _strength(line: Line, index: int, language: str) -> float:
     after = line.syms[index + 1 :]
     if percent < 50:  # a mere opener even before a comma: "bueno, me duele"
         after = tuple(other for other in after if other.kind != "P")
-    return percent if after and after[0].kind == "W" else float(sym.value)
+    opens = after and (after[0].kind == "W" or (after[0].kind == "NO" and written in _OPENERS))
+    return percent if opens else float(sym.value)
 
 
 def _contradicted(after: tuple[Sym, ...], sym: Sym) -> bool:

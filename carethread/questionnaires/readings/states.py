@@ -28,6 +28,7 @@ _WHOLE = 0.7
 _HEDGED = 0.44  # confidence of the weakest yes of the tables that a question for any of something turns into one
 _EVENTS = re.compile(r"^(?:just |only |like |about |solo |como )?(?:once|twice|(?:\w+) (?:times?|vez|veces))\b")
 _REACH = 3  # words from a "not" to what it denies
+_PLAIN = 0.95  # a "yes" or "no" that is nothing else
 _SHORT = 4  # words
 _ALWAYS, _NEVER = 99, 1  # percent of the time
 
@@ -45,9 +46,11 @@ def read_state(text: str, wording: str, language: str) -> Reading[bool] | None:
     if "?" in text or any(sym.kind == "UNSURE" for sym in line.syms):
         return None
     whole = Reading(True, _CONFIDENCE, (0, len(text)), "polarity", text.strip())
-    if asks_whether_able(wording, language) and _unable().match(plain(text)):
+    if asks_whether_able(wording, language) and _pattern("unable").fullmatch(plain(text)):
         return replace(whole, value=False)
     if asks_whether_every(wording, language):
+        if _pattern("lapses").search(plain(text)):
+            return whole if is_negated(text) else None
         often = place_on(text, "scale_frequency", language)
         if often is not None and (often >= _ALWAYS or often <= _NEVER):
             return replace(whole, value=often >= _ALWAYS)
@@ -69,14 +72,36 @@ def read_state(text: str, wording: str, language: str) -> Reading[bool] | None:
     if much is not None:
         return replace(whole, value=much > 0)
     strength = read_intensity(text, language) if "pain" in topics(wording, language) else None
-    if strength is not None:
+    if strength is not None and not any(sym.kind == "BUT" for sym in line.syms):
         return replace(whole, value=strength.value > 0)
     return _of_topic(text, wording, language, line)
 
 
-@lru_cache(maxsize=1)
-def _unable() -> "re.Pattern[str]":
-    return re.compile(load_table("asking")["unable"])
+@lru_cache(maxsize=16)
+def _pattern(name: str) -> "re.Pattern[str]":
+    return re.compile(load_table("asking")[name])
+
+
+def is_undermined(spoken: Reading[bool], text: str, wording: str, language: str) -> bool:
+    """Whether what stands beside a yes or no takes it back, or shows that it answers something else.
+
+    "no, unless i walk", "didnt check", "yes but not all" of what is asked to be always so, "no but yes".
+    """
+    rest = plain(spoken.rest)
+    lapsed = _pattern("lapses").search(plain(text)) is not None and is_negated(text)
+    if asks_whether_every(wording, language) and (
+        (spoken.value and _pattern("except").search(rest)) or (not spoken.value and lapsed)
+    ):
+        return True
+    if not rest:
+        return False
+    last = read_yes_no(rest.split()[-1], language)
+    if last is not None and last.value is not spoken.value and last.confidence >= _PLAIN:
+        return True
+    if spoken.value:
+        return False
+    unlooked = _pattern("unlooked").match(rest)
+    return _pattern("unless").match(rest) is not None or (unlooked is not None and not shares_word(rest, wording))
 
 
 def _is_hedge(text: str, spoken: Reading[bool], language: str) -> bool:
@@ -110,7 +135,7 @@ def denies_directly(text: str, wording: str, language: str) -> bool | None:
     negators = [place for place, word in enumerate(said) if is_negated(word)]
     if not negators:
         return False
-    if places and any(0 < places[0] - place <= _REACH for place in negators):
+    if places and len(said) - places[-1] <= 2 and any(0 < places[0] - place <= _REACH for place in negators):
         return True
     return None
 
