@@ -38,6 +38,7 @@ from carethread.questionnaires.readings import (
     read_date,
     read_fraction,
     read_in_interval,
+    read_label,
     read_moment,
     read_none,
     read_number,
@@ -56,7 +57,7 @@ from carethread.questionnaires.readings import (
     topics,
     usual_units,
 )
-from carethread.questionnaires.readings.text import fold
+from carethread.questionnaires.readings.text import fold, plain
 from carethread.questionnaires.values import Amount, Value, compare
 
 _WIDEST_SCALE = 20  # a wider range of whole numbers is no scale whose ends have words
@@ -196,11 +197,11 @@ def _read(asked: _Asked, text: str) -> Outcome:
 def exactly_an_option(item: Item, text: str, language: str) -> Taken | None:
     """The option whose very words were written: "not sure" is an answer where it is offered."""
     options = offered(item.options, language)
-    choice = read_choice(text, options, language) if options else None
-    if choice is None or choice.picked is None or choice.picked.confidence < 1:
+    picked = read_label(text, options) if options and text.strip() else None
+    if picked is None:
         return _same_request(item, text, language)
-    option = item.option(choice.picked.value)
-    return None if option is None else Taken((option.value,), choice.picked.how, 1.0)
+    option = item.option(picked.value)
+    return None if option is None else Taken((option.value,), picked.how, 1.0)
 
 
 def _same_request(item: Item, text: str, language: str) -> Taken | None:
@@ -304,8 +305,13 @@ def _taken(value: Value, reading: Reading[object]) -> Taken:
 # --- choices ----------------------------------------------------------------------------------------------------
 
 
+# "right" in these is no side.
+_IDIOMS = re.compile(r"\b(?:right (?:now|away|there|here)|all right)\b", re.IGNORECASE)
+
+
 def _choice(asked: _Asked, text: str) -> Outcome:
     item, language = asked.item, asked.language
+    text = _IDIOMS.sub(" ", text) if _IDIOMS.sub("", text).strip(" ,.!?") else text
     shown = [option for option in item.options if option.key in asked.between] or list(item.options)
     options = offered(shown, language)
     written = _OTHER.match(text.strip()) if item.type == "open-choice" else None
@@ -326,7 +332,7 @@ def _choice(asked: _Asked, text: str) -> Outcome:
         choice = _one(asked, text, offered(item.options, language))
     if item.repeats and choice.between and _all_named(choice, text):
         choice = Choice(several=choice.between)
-    outcome = _chosen(item, choice)
+    outcome = _chosen(item, _with_topics(asked, text, choice, options))
     if not isinstance(outcome, NotUnderstood) or choice.any:
         return outcome
     if empty is not None and _denies(asked, text, empty):
@@ -358,6 +364,19 @@ def _denies(asked: _Asked, text: str, empty: Option) -> bool:
     )
 
 
+def _with_topics(asked: _Asked, text: str, choice: Choice, options: Sequence[Option]) -> Choice:
+    """The choice, or both where the text is also about another option: "mi esposo y mi hija"."""
+    if choice.picked is None or choice.picked.confidence >= 1 or choice.picked.how in ("number", "letter"):
+        return choice
+    said = topics(text, asked.language)
+    about = [option for option in options if said & topics(option.label, asked.language)]
+    others = [option for option in about if option.value != choice.picked.value]
+    if not others or (is_negated(text) and choice.picked.how == "exact"):
+        return choice
+    readings = tuple(Reading(option.value, 0.8, choice.picked.span, "synonym") for option in others)
+    return Choice(between=(choice.picked, *readings))
+
+
 def _by_topic(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
     """The one option about the same as the text: "my head hurts" of "Headache"."""
     said = topics(text, asked.language)
@@ -371,7 +390,7 @@ def _by_topic(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
 def _one(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
     """One option: its very words or place in the list, else where the words stand on the options' scale."""
     labels = [option.label for option in options]
-    counted = read_in_interval(text, labels, asked.language)
+    counted = read_in_interval(text, labels, asked.language, asked.wording)
     if counted is not None and counted.place is not None and not asked.numbered:
         places = {counted.place}
         if counted.bare and 1 <= int(re.sub(r"\D", "", text)) <= len(options):
@@ -385,32 +404,71 @@ def _one(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
         return choice
     if choice.picked is not None and choice.picked.confidence >= 1:
         return choice
-    spoken = read_yes_no(text, asked.language)
-    sure = spoken is not None and spoken.sure and not spoken.rest and spoken.how == "polarity"
-    if sure and spoken is not None and choice.picked is not None and choice.picked.how != "exact":
-        polar = polar_options(options, asked.language, spoken.value)
-        if len(polar) == 1:
-            return Choice(picked=Reading(polar[0].value, 0.85, spoken.span, "polarity"))
     period = asked_period(asked.wording, asked.language)
     placed = read_on_scale(text, labels, asked.language, period=period)
+    if placed is None and is_a_scale(labels, asked.language):
+        return choice if _is_worded(choice, text, options) else Choice()
     if placed is None:
-        return choice if is_a_scale(labels, asked.language) is False or _is_worded(choice, text, options) else Choice()
+        return _unless_plain(asked, text, choice, options)
     readings = tuple(
         Reading(options[place].value, placed.confidence, (0, len(text)), "synonym") for place in placed.nearest
     )
     return Choice(picked=readings[0]) if placed.certain else Choice(between=readings)
 
 
+def _unless_plain(asked: _Asked, text: str, choice: Choice, options: Sequence[Option]) -> Choice:
+    """A plain yes or no picks the option that is one, whatever words it shares with others ("i dont", "Don't know")."""
+    spoken = read_yes_no(text, asked.language)
+    sure = spoken is not None and spoken.sure and not spoken.rest and spoken.how == "polarity"
+    if sure and spoken is not None and choice.picked is not None and choice.picked.how != "exact":
+        polar = polar_options(options, asked.language, spoken.value)
+        if len(polar) == 1:
+            return Choice(picked=Reading(polar[0].value, 0.85, spoken.span, "polarity"))
+    if choice.picked is not None and choice.picked.how != "exact" and _leaves_open(asked, text, choice.picked, options):
+        return Choice()
+    return choice
+
+
+def _leaves_open(asked: _Asked, text: str, picked: Reading[str], options: Sequence[Option]) -> bool:
+    """ "uber or bus": one of two things said is no option."""
+    label = next((option.label for option in options if option.value == picked.value), "")
+    parts = [part for part in _OR.split(text) if part.strip()]
+    if len(parts) < 2 or _OR.search(label) or picked.how in ("number", "letter"):
+        return False
+    read = [read_choice(part, options, asked.language).picked for part in parts]
+    return any(one is None or not one.sure for one in read)
+
+
+_OR = re.compile(r"\b(?:or|o|u)\b", re.IGNORECASE)
+
+
+def _compares(text: str, options: Sequence[Option]) -> bool:
+    """ "more than mild", "menos que moderado": more or less than an option, not it."""
+    said = plain(text)
+    labels = (plain(label) for option in options for label in (option.label, *option.synonyms))
+    return any(
+        label and not _COMPARED.match(label) and _COMPARING.search(said.partition(label)[0])
+        for label in labels
+        if label in said
+    )
+
+
+_COMPARING = re.compile(r"\b(?:more|less|worse|better|over|under|mas|menos|peor|mejor) (?:than |de |que )?$")
+_COMPARED = re.compile(r"(?:more|less|mas|menos|much|mucho)\b")
+
+
 def _all_named(choice: Choice, text: str) -> bool:
     """ "diabetes high blood pressure": whole labels side by side, with no "or" between them."""
     named = all(reading.how == "exact" for reading in choice.between)
-    return named and not re.search(r"\b(?:or|o|u)\b", text, re.IGNORECASE)
+    return named and not _OR.search(text)
 
 
 def _is_worded(choice: Choice, text: str, options: Sequence[Option]) -> bool:
     """Whether a choice on a scale rests on more than a word shared: "more than before" is not "More than half"."""
-    if choice.picked is None or choice.picked.how in ("exact", "number", "letter", "polarity"):
+    if choice.picked is None or choice.picked.how in ("number", "letter"):
         return True
+    if choice.picked.how in ("exact", "polarity"):
+        return not _compares(text, options) and (choice.picked.how == "exact" or len(text.split()) == 1)
     labels = [
         label for option in options if option.value == choice.picked.value for label in (option.label, *option.synonyms)
     ]

@@ -9,6 +9,7 @@ from carethread.questionnaires.readings.choice import (
     is_negated,
     polar_options,
     read_choice,
+    read_label,
     says_no_option,
 )
 from carethread.questionnaires.readings.control import (
@@ -81,6 +82,7 @@ __all__ = [
     "read_date",
     "read_fraction",
     "read_in_interval",
+    "read_label",
     "read_moment",
     "read_none",
     "read_number",

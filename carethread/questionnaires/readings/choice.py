@@ -11,7 +11,7 @@ from rapidfuzz.distance import OSA
 from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon, load_table
 from carethread.questionnaires.readings.polarity import read_yes_no
 from carethread.questionnaires.readings.reading import SURE, How, Reading
-from carethread.questionnaires.readings.text import plain
+from carethread.questionnaires.readings.text import fold, plain
 
 _TABLES = ("numbers", "calendar", "choice")
 _STRANGER = 0.35  # how much a word that no option holds speaks against all of them
@@ -62,7 +62,7 @@ def read_choice(text: str, options: Sequence[Option], language: str, *, numbered
     """
     if not options or not text.strip():
         return Choice()
-    same = _same_words(text, options)
+    same = read_label(text, options)
     if same is not None:
         return Choice(picked=same)
     line = lexicon(language, *_TABLES).scan(text)
@@ -93,9 +93,11 @@ def says_no_option(text: str, language: str, *, least: float = 0.95) -> bool:
         return True
     line = lexicon(language, *_TABLES).scan(text)
     said = [sym for sym in line.syms if sym.kind not in ("STOP", "SOFT", "P", "THE", "OF")]
-    return bool(said) and said[0].kind == "NONE" and not any(sym.kind in ("NUM", "ORD", "W") for sym in said[1:])
+    named = bool(said) and said[0].kind == "NONE" and _NONE.match(fold(text[said[0].start :]).text) is not None
+    return named and not any(sym.kind in ("NUM", "ORD", "W") for sym in said[1:])
 
 
+_NONE = re.compile(r"(?:none|neither|nothing|not any|nobody|no |ningun|nada|ni )")  # and not "other"
 _NOBODY = frozenset({"nobody", "no one", "no body", "noone", "nadie", "none", "nadien"})
 
 
@@ -133,7 +135,7 @@ def is_negated(text: str) -> bool:
     return bool(set(plain(text).split()) & set(load_table("choice")["negators"]))
 
 
-def _same_words(text: str, options: Sequence[Option]) -> Reading[str] | None:
+def read_label(text: str, options: Sequence[Option]) -> Reading[str] | None:
     """The one option whose label or synonym is exactly what was written."""
     written = plain(text)
     if not written:
@@ -255,7 +257,12 @@ def _by_words(line: Line, options: Sequence[Option], language: str) -> Choice:
         named = [*held, rival] if rival is not None else held
         return _decide([_reading(line, option, 0.92, "exact") for option in named])
     scores = _scores(line, options, language)
-    negated = any(sym.kind == "NOT" for sym in line.syms)
+    labelled = {
+        word for option in options for label in (option.label, *option.synonyms) for word in plain(label).split()
+    }
+    negated = any(sym.kind == "NOT" for sym in line.syms) or is_negated(
+        " ".join(word for word in written.split() if word not in labelled)
+    )
     only_number = all(
         (sym.kind in ("STOP", "P", "THE") and sym.value != "name")
         or (sym.kind == "NUM" and not _clock_before(line, sym))
@@ -332,6 +339,8 @@ def _negated(written: str, label: str) -> bool:
     """Whether a "not" stands shortly before a label: "not much better", "no está roja"."""
     table = load_table("choice")
     before = f" {written} ".partition(f" {label} ")[0].split()
+    if before == ["no"] and label.split()[0] == "i":
+        return False  # "no i quit"
     for word in reversed(before[-_REACH:]):
         if word in table["clauses"]:
             return False

@@ -87,7 +87,7 @@ def read_date(text: str, language: str, today: date, *, ahead: bool = False) -> 
     if written is not None:
         return (written,)
     line = lexicon(language, *_WHEN).scan(text)
-    if any(sym.kind in ("LIMIT", "AFTERHOUR") or _is_before(line, sym) for sym in line.syms):
+    if any(sym.kind == "LIMIT" or _is_bound(line, sym) for sym in line.syms):
         return ()  # "before christmas"
     for hit, value in _said(_without_weak(line), today, ahead=ahead):
         note(value, 0.85 if hit.exact else 0.75, hit.span)
@@ -187,8 +187,10 @@ def _said(line: Line, today: date, *, ahead: bool) -> Iterator[tuple[Hit, str]]:
             return
 
 
-def _is_before(line: Line, sym: Sym) -> bool:
-    return sym.kind == "TOHOUR" and line.text[sym.start : sym.end].lower() in ("before", "til", "till")
+def _is_bound(line: Line, sym: Sym) -> bool:
+    """ "before christmas", "after easter"; not "this past friday"."""
+    written = line.text[sym.start : sym.end].lower()
+    return sym.kind in ("TOHOUR", "AFTERHOUR") and written in ("before", "til", "till", "after")
 
 
 def _denied(line: Line, hit: Hit) -> bool:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
+from carethread.questionnaires.readings.asking import asked_units
 from carethread.questionnaires.readings.figures import Figure, Figures, read_figures
 from carethread.questionnaires.readings.numbers import is_date_or_time
 from carethread.questionnaires.readings.scales import place_on
-from carethread.questionnaires.readings.text import fold
+from carethread.questionnaires.readings.text import fold, plain
 
 _LEAST_RANGES = 2  # options that are ranges, from which the list is one of numbers
+_NOUN = 4  # letters by which two forms of a word are the same
 _ENDLESS = Decimal(10) ** 9
 _SOME = Decimal("0.01")
 # How often in a month of 30 days something is that is done once in the period.
@@ -54,18 +56,23 @@ class InInterval:
     bare: bool
 
 
-def read_in_interval(text: str, labels: Sequence[str], language: str) -> InInterval | None:
-    """The option whose range holds the number of a text; None where the options are no ranges or no number is said."""
+def read_in_interval(text: str, labels: Sequence[str], language: str, wording: str = "") -> InInterval | None:
+    """The option whose range holds the number of a text; None where the options are no ranges or no number is said.
+
+    What is counted must be named by the options or the question (`wording`): "3 bottles" are not three glasses.
+    """
     intervals = _intervals(tuple(labels), language)
     if sum(1 for interval in intervals if interval is not None and interval.is_range) < _LEAST_RANGES:
         return None
-    said = _interval(text, language)
+    rated = any(interval is not None and interval.unit == "rate" for interval in intervals)
+    said = _interval(text, language, rated=rated)
     if said is None:
         return None
     bare = text.strip().strip("#.)(").isdigit()
     units = {interval.unit for interval in intervals if interval is not None} - {None}
-    apart = (said.unit is not None or "rate" in units) and bool(units) and said.unit not in units
-    if apart and said.high > 0:
+    asked = set(asked_units(wording, language))
+    apart = said.unit not in units if units else said.unit not in (None, *asked)
+    if said.high > 0 and ((apart and (said.unit or "rate" in units)) or _counts_other(text, labels, wording, language)):
         return InInterval(None, bare)
     holding = [
         place
@@ -75,23 +82,35 @@ def read_in_interval(text: str, labels: Sequence[str], language: str) -> InInter
     return InInterval(holding[0] if len(holding) == 1 else None, bare)
 
 
+def _counts_other(text: str, labels: Sequence[str], wording: str, language: str) -> bool:
+    """Whether the word behind the last number names what neither the options nor the question count."""
+    figures = read_figures(text, language)
+    if not figures.all:
+        return False
+    after = [sym for sym in figures.line.syms if sym.start >= figures.all[-1].span[1]]
+    if not after or after[0].kind != "W" or len(after[0].value) < _NOUN:
+        return False
+    known = plain(" ".join((*labels, wording))).split()
+    return not any(word[:_NOUN] == after[0].value[:_NOUN] for word in known) and after[0].value.endswith("s")
+
+
 @lru_cache(maxsize=2048)
 def _intervals(labels: tuple[str, ...], language: str) -> tuple[Interval | None, ...]:
     return tuple(_interval(label, language) for label in labels)
 
 
-def _interval(text: str, language: str) -> Interval | None:
+def _interval(text: str, language: str, *, rated: bool = True) -> Interval | None:
     figures = read_figures(text, language)
     found = [figure for figure in figures.all if not is_date_or_time(figures.line, figure)]
     folded = fold(text).text
-    rate = _RATE.search(folded)
+    rate = _RATE.search(folded) if rated else None
     if rate is not None and found:
         plain = _of_figures(figures, found, step=_SOME)
         if plain is None:
             return None
         factor = Decimal(_PER_MONTH[rate.group(1)])
         return Interval(max(plain.low * factor, _SOME), plain.high * factor, "rate")
-    for pattern, often in _ADVERBS:
+    for pattern, often in _ADVERBS if rated else ():
         if pattern.search(folded) and len(found) <= (1 if rate is not None else 0):
             return _around(figures, Decimal(often))
     if not found:

@@ -160,9 +160,13 @@ class Lexicon:
         worth |= self._known & {word for name in names for word in load_table(name).get("mend", [])}
         self._mendable = sorted(word for word in worth if len(word) >= _TYPO_LENGTH)
         self._mended: dict[str, str | None] = {}
+        self._scanned = lru_cache(maxsize=512)(self._scan)
 
     def scan(self, text: str) -> Line:
         """The text as symbols: the longest phrase at each place wins; numbers in words become one NUM."""
+        return self._scanned(text)
+
+    def _scan(self, text: str) -> Line:
         return Line(text, tuple(_compose_numbers(self._symbols(tokens(text)))))
 
     def _symbols(self, found: tuple[Token, ...]) -> list[Sym]:

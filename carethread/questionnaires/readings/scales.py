@@ -154,13 +154,16 @@ def _places(text: str, kind: tuple[str, ...], language: str, *, strangers: int) 
 def _points(line: Line, kind: tuple[str, ...]) -> list[float] | None:
     syms = [sym for sym in line.syms if sym.kind in _OWN or sym.kind == "W"]
     direct = [sym for sym in syms if sym.kind in ("AT", "SEV")]
-    if direct:
-        negated = any(_negates(syms, sym) for sym in direct)
-        return None if negated else [float(sym.value) for sym in direct]
+    if any(_negates(syms, sym) for sym in direct):
+        return None
     poles = [place for place, sym in enumerate(syms) if sym.kind == "POLE"]
-    if poles:
+    if direct or poles:
         points = [_weighed(syms, place, kind[-1]) for place in poles]
-        return None if None in points else [point for point in points if point is not None]
+        return (
+            None
+            if None in points
+            else [*(float(sym.value) for sym in direct), *(one for one in points if one is not None)]
+        )
     degrees = [sym for sym in syms if sym.kind == "DEG"]
     lone = len(degrees) == 1 and (kind[-1] in ("degree", "scale_hard"))
     if not lone or (any(sym.kind == "NOT" for sym in syms) and degrees[0].value != "0"):
@@ -170,7 +173,7 @@ def _points(line: Line, kind: tuple[str, ...]) -> list[float] | None:
 
 def _negates(syms: Sequence[Sym], sym: Sym) -> bool:
     place = syms.index(sym)
-    before = syms[max(0, place - 2) : place]
+    before = [*syms[max(0, place - 2) : place], *(syms[place + 1 :] if place + 2 == len(syms) else ())]
     return any(other.kind == "NOT" or (other.kind == "W" and other.value in _NEGATORS) for other in before)
 
 
@@ -194,6 +197,8 @@ def _weighed(syms: Sequence[Sym], place: int, table: str) -> float | None:
         return 60.0 * sign
     if table == "scale_agree" and degree >= _STRONGLY:
         degree = 100
+    if degree == 0 and table == "scale_change":
+        return None  # "nada mejor"
     if degree == 0:
         return 0.0 if table == "scale_hard" else -100.0 * sign
     return float(degree * sign)

@@ -31,6 +31,9 @@ def read_several(text: str, options: Sequence[Option], language: str, read: _Rea
     """
     text = re.sub(r"(?<=\d),(?=\d)", ", ", text)
     line = lexicon(language, *_TABLES).scan(text)
+    only = _split_at(line, "ONLY")
+    if only is not None:
+        return read_several(only[1], options, language, read) or _one_alone(only[1], read)
     excepted = _split_at(line, "EXCEPT")
     if excepted is not None:
         return _all_but(*excepted, options, language, read)
@@ -43,6 +46,12 @@ def read_several(text: str, options: Sequence[Option], language: str, read: _Rea
     if len(parts) < 2:
         return None
     return _together(parts, options, read)
+
+
+def _one_alone(text: str, read: _Read) -> Several:
+    choice = read(text)
+    sure = choice.picked is not None and choice.picked.sure
+    return Several((choice.picked.value,)) if sure and choice.picked is not None else Several((), unclear=True)
 
 
 def _says_all(line: Line) -> bool:
@@ -132,11 +141,14 @@ _ONE = {"one": "1", "uno": "1", "una": "1", "la uno": "1", "el uno": "1"}  # sma
 
 
 def _together(parts: Sequence[tuple[str, bool]], options: Sequence[Option], read: _Read) -> Several:
+    known = {option.value for option in options}
     chosen: set[str] = set()
     refused: set[str] = set()
     rest: list[str] = []
     for part, negated in parts:
         choice = read(_ONE.get(part.lower(), part))
+        if choice.picked is not None and choice.picked.sure and choice.picked.value not in known:
+            return Several((), unclear=True)  # one of these, and none of them
         if choice.picked is not None and choice.picked.sure:
             (refused if negated else chosen).add(choice.picked.value)
         elif choice.between or any(char.isdigit() for char in part) or len(part) == 1:

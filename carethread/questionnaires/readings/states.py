@@ -115,6 +115,8 @@ def _of_topic(text: str, wording: str, language: str, line: Line) -> Reading[boo
     if not topics(text, language) & topics(wording, language) or speaks_apart(text, language):
         return None
     denied = denies_directly(text, wording, language)
+    if denied and _pattern("unless").search(plain(text)):
+        return None
     if denied is None or (denied and any(sym.kind in ("YES", "BUT") for sym in line.syms)):
         return None
     return Reading(not denied, _CONFIDENCE, (0, len(text)), "polarity", text.strip())
