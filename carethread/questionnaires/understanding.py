@@ -311,7 +311,9 @@ _IDIOMS = re.compile(r"\b(?:right (?:now|away|there|here)|all right)\b", re.IGNO
 
 def _choice(asked: _Asked, text: str) -> Outcome:
     item, language = asked.item, asked.language
-    text = _IDIOMS.sub(" ", text) if _IDIOMS.sub("", text).strip(" ,.!?") else text
+    text = _IDIOMS.sub(" ", text)
+    if not text.strip(" ,.!?"):
+        return NotUnderstood()
     shown = [option for option in item.options if option.key in asked.between] or list(item.options)
     options = offered(shown, language)
     written = _OTHER.match(text.strip()) if item.type == "open-choice" else None
@@ -321,7 +323,7 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     if not empties:
         empties = [option for option in options if is_empty_option(option.label, language)]
     empty = empties[0] if len(empties) == 1 else None
-    if empty is not None and says_no_option(text, language, least=_SURE_NO):
+    if empty is not None and _says_none(asked, text, options, empty):
         return _chosen(item, Choice(picked=Reading(empty.value, 0.85, (0, len(text)), "polarity")))
     if item.repeats:
         several = _several(asked, text, [option for option in options if option is not empty])
@@ -335,7 +337,8 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     outcome = _chosen(item, _with_topics(asked, text, choice, options))
     if not isinstance(outcome, NotUnderstood) or choice.any:
         return outcome
-    if empty is not None and _denies(asked, text, empty):
+    plainly_no = says_no_option(text, language, least=_SURE_NO) and not re.search(r"\bnot\b", text, re.IGNORECASE)
+    if empty is not None and (plainly_no or _denies(asked, text, empty)):
         return _chosen(item, Choice(picked=Reading(empty.value, 0.75, (0, len(text)), "polarity")))
     outcome = _chosen(item, _by_topic(asked, text, options))
     if not isinstance(outcome, NotUnderstood):
@@ -349,6 +352,15 @@ def _choice(asked: _Asked, text: str) -> Outcome:
 
 
 _UNSURE = re.compile(r"\b(?:know|sure|remember|recall|se|recuerdo|acuerdo|segur[oa])\b", re.IGNORECASE)
+
+
+def _says_none(asked: _Asked, text: str, options: Sequence[Option], empty: Option) -> bool:
+    """Whether a text says that nothing applies, and neither a scale nor another option says it better."""
+    if not says_no_option(text, asked.language, least=_SURE_NO):
+        return False
+    said = topics(text, asked.language)
+    others = [option for option in options if option is not empty and said & topics(option.label, asked.language)]
+    return not others and not is_a_scale([option.label for option in options], asked.language)
 
 
 def _denies(asked: _Asked, text: str, empty: Option) -> bool:
@@ -381,7 +393,7 @@ def _by_topic(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
     """The one option about the same as the text: "my head hurts" of "Headache"."""
     said = topics(text, asked.language)
     spoken = read_yes_no(text, asked.language)
-    if not said or (spoken is not None and not spoken.value) or is_negated(text):
+    if not said or (spoken is not None and not spoken.value) or is_negated(text) or _OR.search(text):
         return Choice()
     same = [option for option in options if said & topics(option.label, asked.language)]
     return Choice(picked=Reading(same[0].value, 0.75, (0, len(text)), "synonym")) if len(same) == 1 else Choice()
@@ -405,6 +417,8 @@ def _one(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
     if choice.picked is not None and choice.picked.confidence >= 1:
         return choice
     period = asked_period(asked.wording, asked.language)
+    if is_a_scale(labels, asked.language) and _compares(text, options):
+        return Choice()
     placed = read_on_scale(text, labels, asked.language, period=period)
     if placed is None and is_a_scale(labels, asked.language):
         return choice if _is_worded(choice, text, options) else Choice()
@@ -424,16 +438,15 @@ def _unless_plain(asked: _Asked, text: str, choice: Choice, options: Sequence[Op
         polar = polar_options(options, asked.language, spoken.value)
         if len(polar) == 1:
             return Choice(picked=Reading(polar[0].value, 0.85, spoken.span, "polarity"))
-    if choice.picked is not None and choice.picked.how != "exact" and _leaves_open(asked, text, choice.picked, options):
+    if choice.picked is not None and _leaves_open(asked, text, choice.picked, options):
         return Choice()
     return choice
 
 
 def _leaves_open(asked: _Asked, text: str, picked: Reading[str], options: Sequence[Option]) -> bool:
     """ "uber or bus": one of two things said is no option."""
-    label = next((option.label for option in options if option.value == picked.value), "")
     parts = [part for part in _OR.split(text) if part.strip()]
-    if len(parts) < 2 or _OR.search(label) or picked.how in ("number", "letter"):
+    if len(parts) < 2 or picked.how in ("number", "letter"):
         return False
     read = [read_choice(part, options, asked.language).picked for part in parts]
     return any(one is None or not one.sure for one in read)

@@ -12,7 +12,7 @@ from carethread.questionnaires.definition import AnswerOption, Item, Wording
 from carethread.questionnaires.understanding import Taken, Which, understand
 from carethread.questionnaires.values import Coding, Value
 
-TO_ASK = 0.02  # of a table's answers: so many may be asked about though a person would know
+TO_ASK = 0.05  # of a table's answers: so many may be asked about though a person would know
 FILES = sorted(TABLES.glob("*.yml"))
 
 

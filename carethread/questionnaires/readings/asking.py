@@ -83,6 +83,12 @@ def speaks_apart(text: str, language: str) -> bool:
     return any(sym.kind == "APART" for sym in lexicon(language, "apart").scan(text).syms)
 
 
+def opens_apart(text: str, language: str) -> bool:
+    """Whether a message begins with somebody else: "mi esposo sí"."""
+    said = [sym for sym in lexicon(language, "apart").scan(text).syms if sym.kind != "P"]
+    return bool(said) and said[0].kind == "APART" and said[0].value == "other"
+
+
 def shares_word(text: str, wording: str) -> bool:
     """Whether a text repeats a telling word of the question, in whatever form: "i dont smoke" of "Do you smoke?"."""
     asked = [word for word in plain(wording).split() if len(word) >= 4]

@@ -17,6 +17,7 @@ _TABLES = ("numbers", "calendar", "choice")
 _STRANGER = 0.35  # how much a word that no option holds speaks against all of them
 _MARGIN = 0.15  # options closer than this to the best are asked about
 _ALIKE = 88  # percent of equal letters from which a whole text counts as a mistyped label
+_OPPOSED = 0.85  # as surely as "right" beside "wrong"
 _PLAINLY = 0.95  # a label that is "yes" and nothing else
 _NEARLY = 80  # percent; a label of a scale with a word left out
 _NOON = 12 * 60
@@ -98,6 +99,7 @@ def says_no_option(text: str, language: str, *, least: float = 0.95) -> bool:
 
 
 _NONE = re.compile(r"(?:none|neither|nothing|not any|nobody|no |ningun|nada|ni )")  # and not "other"
+_BARE_NONE = frozenset({"none", "neither", "nothing", "ninguno", "ninguna", "nada"})
 _NOBODY = frozenset({"nobody", "no one", "no body", "noone", "nadie", "none", "nadien"})
 
 
@@ -260,8 +262,10 @@ def _by_words(line: Line, options: Sequence[Option], language: str) -> Choice:
     labelled = {
         word for option in options for label in (option.label, *option.synonyms) for word in plain(label).split()
     }
-    negated = any(sym.kind == "NOT" for sym in line.syms) or is_negated(
-        " ".join(word for word in written.split() if word not in labelled)
+    negated = (
+        any(sym.kind == "NOT" for sym in line.syms)
+        or (not any(sym.kind == "ANY" for sym in line.syms)
+        and is_negated(" ".join(word for word in written.split() if word not in labelled)))
     )
     only_number = all(
         (sym.kind in ("STOP", "P", "THE") and sym.value != "name")
@@ -456,13 +460,16 @@ def _spoken_features(line: Line, *, label: bool = False) -> list[set[str]]:
         elif sym.kind in ("WD", "MONTH", "DAY", "PART", "UNIT", "NEXT", "THIS"):
             found.append({f"{sym.kind}:{sym.value}"})
         elif sym.kind == "STOP":
-            word = line.text[sym.start : sym.end].lower()
+            word = line.text[sym.start : sym.end].lower().split()[-1]
             found.append({word, f"~{word}"})
         elif sym.kind in ("SOFT", "ABOUT"):
             found.append({f"~{line.text[sym.start : sym.end].lower()}"})
         elif sym.kind == "W" and len(sym.value) > 1:
             found.append({sym.value})
-        elif sym.kind in ("NONE", "ANY", "ALL", "HALF", "FEW"):
+        elif sym.kind == "NONE":
+            written = line.text[sym.start : sym.end].lower()
+            found.append({f"NONE:{written}" if written in _BARE_NONE else "NONE:1"})  # "none" is not "other"
+        elif sym.kind in ("ANY", "ALL", "HALF", "FEW"):
             found.append({f"{sym.kind}:{sym.value}"})
     return found
 
@@ -503,7 +510,7 @@ def polar_options(options: Sequence[Option], language: str, value: bool) -> list
     return [
         option
         for option, reading in meant
-        if reading.value is value and (opposed or not value or reading.confidence >= _PLAINLY)
+        if reading.value is value and (not value or reading.confidence >= (_OPPOSED if opposed else _PLAINLY))
     ]
 
 

@@ -114,7 +114,9 @@ def _interval(text: str, language: str, *, rated: bool = True) -> Interval | Non
         if pattern.search(folded) and len(found) <= (1 if rate is not None else 0):
             return _around(figures, Decimal(often))
     if not found:
-        return Interval(Decimal(0), Decimal(0)) if place_on(text, "scale_frequency", language) == 0 else None
+        return (
+            Interval(Decimal(0), Decimal(0)) if place_on(text, "scale_frequency", language, strangers=0) == 0 else None
+        )
     return _of_figures(figures, found)
 
 

@@ -107,7 +107,7 @@ def _clocked(text: str, language: str) -> Line:
     line = Line(line.text, tuple(_noon(sym) for sym in line.syms))
     line = line.rewrite(rule("CLOCK=t ABOUT? OF? NIGHT"), _at_night)
     line = _bare(line)
-    part = next((sym.value for sym in line.syms if sym.kind in ("PART", "NIGHT")), None)
+    part = next((sym.value for sym in line.syms if sym.kind in ("PART", "NIGHT", "LASTNIGHT")), None)
     this_morning = line.find(rule("THIS DAY:1")) is not None
     return Line(line.text, tuple(_in_part(sym, "morning" if this_morning else part) for sym in line.syms))
 
@@ -207,7 +207,7 @@ def _in_part(sym: Sym, part: str | None) -> Sym:
         return replace(sym, value=str(minutes))
     if part in _EVENING:
         return replace(sym, value=str(minutes + _NOON))
-    return replace(sym, value=_of_last_night(sym.value)) if part == "night" else sym
+    return replace(sym, value=_of_last_night(sym.value)) if part in ("night", "1") else sym
 
 
 def _minutes(said: str) -> tuple[int, ...]:

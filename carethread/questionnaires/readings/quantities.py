@@ -1,5 +1,6 @@
 """A number with its unit: "two hundred lbs", "102 F", "38 y medio grados", "5'4", "12 stone 4", "una hora y media"."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -133,10 +134,11 @@ def _shared_units(figures: Figures) -> list[Figure]:
     for place in range(len(shared) - 2, -1, -1):
         one, other = shared[place], shared[place + 1]
         between = [sym for sym in figures.line.syms if one.span[1] <= sym.start and sym.end <= other.span[0]]
+        ranged = re.search(r"\b(?:between|btwn|entre)\b", figures.line.text, re.IGNORECASE) is not None
         alternatives = bool(between) and all(
-            sym.kind in ("OR", "TO", "AND", "ABOUT") or sym.value in "-/" for sym in between
+            sym.kind in ("OR", "TO", "ABOUT") or sym.value in "-/" or (ranged and sym.kind == "AND") for sym in between
         )
-        if one.unit is None and other.unit is not None and alternatives and other.unit not in ("[in_i]", "cm", "min"):
+        if one.unit is None and other.unit is not None and alternatives:
             shared[place] = replace(one, unit=other.unit)
     return shared
 

@@ -10,6 +10,7 @@ from carethread.questionnaires.readings.asking import (
     asks_whether_able,
     asks_whether_any,
     asks_whether_every,
+    opens_apart,
     shares_word,
     speaks_apart,
     topics,
@@ -93,6 +94,8 @@ def is_undermined(spoken: Reading[bool], text: str, wording: str, language: str)
         (spoken.value and _pattern("except").search(rest)) or (not spoken.value and lapsed)
     ):
         return True
+    if opens_apart(text, language):
+        return True
     if not rest:
         return False
     last = read_yes_no(rest.split()[-1], language)
@@ -150,9 +153,9 @@ def read_none(text: str, wording: str, language: str, *, scaled: bool = False) -
     if not (scaled or asks_how_many(wording, language)) or any(char.isdigit() for char in text):
         return None
     zero = Reading(Decimal(0), 0.85, (0, len(text)), "polarity")
-    often = place_on(text, "scale_frequency", language)
+    often = place_on(text, "scale_frequency", language, strangers=2)
     if often is not None:
-        return zero if often == 0 else None  # "not much"
+        return zero if often == 0 and not set(plain(text).split()) & _NOT_NONE else None  # "not much"
     spoken = read_yes_no(text, language)
     if spoken is not None and not spoken.value and spoken.confidence >= 0.85 and not spoken.rest:
         return zero
@@ -165,6 +168,9 @@ def read_none(text: str, wording: str, language: str, *, scaled: bool = False) -
     return replace(zero, confidence=_CONFIDENCE) if did_not and not scaled else None
 
 
+_NOT_NONE = frozenset(
+    {"enough", "suficiente", "suficientes", "many", "much", "mucho", "mucha", "muchos", "muchas", "tanto", "tantos"}
+) | frozenset({"tantas", "idea", "se", "sure", "know", "cuento", "conte", "fije"})
 _COUNTING = frozenset(
     {"count", "know", "check", "measure", "remember", "track", "look", "idea", "se", "conte", "fije", "sure"}
 )
