@@ -64,6 +64,7 @@ _WIDEST_SCALE = 20  # a wider range of whole numbers is no scale whose ends have
 _MOST_CANDIDATES = 4  # more numbers than this are no choice to offer
 _SURE_NO = 0.85
 _SHORT_DENIAL = 4  # words
+_PLAINLY = 0.9  # from here a yes is one even with a question mark behind it
 _LARGEST = 2**31  # FHIR's integer; no clinical number is larger
 _ALWAYS = 100  # percent of the time
 _POSSIBLE = 0.5  # confidence from which a reading of a date is worth offering
@@ -273,7 +274,8 @@ def _boolean(asked: _Asked, text: str) -> Outcome:
         return Taken((Value("Boolean", text.strip().startswith("1")),), "number", 0.95)
     reading = read_yes_no(text, asked.language)
     states = reading is not None and reading.sure and reading.how != "synonym"  # "ok" agrees, it does not state a fact
-    if reading is not None and states:
+    asking = text.rstrip().endswith("?") and reading is not None and reading.confidence < _PLAINLY
+    if reading is not None and states and not asking:
         undermined = is_undermined(reading, text, asked.wording, asked.language)
         if not undermined and not _lacks_something_else(asked, text, reading):
             return _taken(Value("Boolean", reading.value), reading)

@@ -123,6 +123,9 @@ def test_any_date_as_fhir_writes_it(language: str, text: str, value: str) -> Non
     assert readings[0].sure
 
 
-@pytest.mark.parametrize(("language", "text"), [("en", "feb 30"), ("en", "dunno"), ("en", "not since tuesday"), ("es", "desde que tenía 12 años")])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("en", "feb 30"), ("en", "dunno"), ("en", "not since tuesday"), ("es", "desde que tenía 12 años")],
+)
 def test_no_date_where_no_day_or_month_is_meant(language: str, text: str) -> None:
     assert read_date(text, language, TODAY) == ()

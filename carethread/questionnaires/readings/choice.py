@@ -15,6 +15,7 @@ from carethread.questionnaires.readings.text import fold, plain
 
 _TABLES = ("numbers", "calendar", "choice")
 _STRANGER = 0.35  # how much a word that no option holds speaks against all of them
+_INFLECTED = 0.84  # another form of a word, or a slip in it, loses by more than the margin to the word itself
 _MARGIN = 0.15  # options closer than this to the best are asked about
 _ALIKE = 88  # percent of equal letters from which a whole text counts as a mistyped label
 _OPPOSED = 0.85  # as surely as "right" beside "wrong"
@@ -262,10 +263,9 @@ def _by_words(line: Line, options: Sequence[Option], language: str) -> Choice:
     labelled = {
         word for option in options for label in (option.label, *option.synonyms) for word in plain(label).split()
     }
-    negated = (
-        any(sym.kind == "NOT" for sym in line.syms)
-        or (not any(sym.kind == "ANY" for sym in line.syms)
-        and is_negated(" ".join(word for word in written.split() if word not in labelled)))
+    negated = any(sym.kind == "NOT" for sym in line.syms) or (
+        not any(sym.kind == "ANY" for sym in line.syms)
+        and is_negated(" ".join(word for word in written.split() if word not in labelled))
     )
     only_number = all(
         (sym.kind in ("STOP", "P", "THE") and sym.value != "name")
@@ -394,13 +394,13 @@ def _strength(spoken: str, holding: frozenset[str]) -> float:
         if shared >= 6 and shared >= 0.7 * max(len(held), len(spoken)):  # dermatologist, dermatology
             return 0.9
     if any(held.isalpha() and _stems(spoken) & _stems(held) for held in holding):
-        return 0.9
+        return _INFLECTED
     slips = 1 if len(spoken) < 8 else 2
     if len(spoken) >= 5 and any(
         held.isalpha() and abs(len(held) - len(spoken)) <= slips and OSA.distance(spoken, held) <= slips
         for held in holding
     ):
-        return 0.9
+        return _INFLECTED
     return 0.0
 
 
