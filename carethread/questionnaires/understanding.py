@@ -440,6 +440,8 @@ def _unless_plain(asked: _Asked, text: str, choice: Choice, options: Sequence[Op
         polar = polar_options(options, asked.language, spoken.value)
         if len(polar) == 1:
             return Choice(picked=Reading(polar[0].value, 0.85, spoken.span, "polarity"))
+    if choice.picked is not None and choice.picked.how == "polarity" and (spoken is None or spoken.how == "synonym"):
+        return Choice()  # "perfect", "ok" agree, they state no fact
     if choice.picked is not None and _leaves_open(asked, text, choice.picked, options):
         return Choice()
     return choice
@@ -600,7 +602,7 @@ def _number(asked: _Asked, text: str) -> Outcome:
                 return Beyond(_written(quantity.value.value))
         readings = [_as_number(item, quantity) for quantity in quantities]
     else:
-        readings = list(read_number(text, asked.language, scale))
+        readings = list(read_number(text, asked.language, scale, counted=True))
     if not readings:
         counted = read_one(text, asked.wording, asked.language) or _every_day(asked, text)
         scaled = scale is not None and scale.low == 0

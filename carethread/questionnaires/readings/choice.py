@@ -160,7 +160,7 @@ def _general(line: Line, spoken: list[Sym], options: Sequence[Option], language:
         if not any(sym.kind == kind for sym in spoken):
             continue
         others = [sym for sym in spoken if sym.kind not in (kind, "PICK", "NOT")]
-        if any(sym.kind in ("NUM", "ORD", "WD", "MONTH", "DAY", "TIME", "W") for sym in others):
+        if any(sym.kind in ("NUM", "ORD", "WD", "MONTH", "DAY", "TIME", "PART", "UNIT", "W") for sym in others):
             continue
         if any(_kinds(option.label, language) & {kind} for option in options):
             return None
@@ -186,8 +186,8 @@ def _pointed(
     letter = _letter(line, spoken, options)
     if letter is not None:
         return [letter]
-    if strangers > 1 or not spoken:
-        return []
+    if strangers > 1 or not spoken or any(sym.kind in ("MONTH", "WD", "UNIT", "DAY") for sym in spoken):
+        return []  # "last friday", "march first"
     picks = [(sym, index) for sym in spoken for index in [_place(sym, len(options))] if index is not None]
     numbers = [sym for sym in spoken if sym.kind in ("NUM", "ORD", "LAST", "MIDDLE")]
     if not picks or len(picks) != len(numbers) or any(_clock_before(line, sym) for sym in numbers):

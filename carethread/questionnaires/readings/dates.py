@@ -15,7 +15,8 @@ _CERTAIN, _LIKELY, _OTHER, _STRETCH = 0.97, 0.85, 0.6, 0.4
 
 # A number, a separator, a number, the same kind of separator, a number.
 _TRIPLE = re.compile(
-    r"(?<![\d/.-])(\d{1,4})\s*([/.\-–,\s])\s*(\d{1,2})\s*[/.\-–,\s]\s*'?(\d{4}|\d{1,2})(?![\d])(?![/.-]\d)"
+    r"(?<![\d/.-])(\d{1,4})\s*([/.\-–,\s])\s*(\d{1,2})\s*(?:\2|(?<=\d)\s+(?=(?:19|20)\d\d))\s*'?(\d{4}|\d{2}|\d(?=\D*$))"
+    r"(?![\d])(?![/.-]\d)"
 )
 _COMPACT = re.compile(r"(?<!\d)(\d{8}|\d{6})(?!\d)")
 
@@ -87,6 +88,8 @@ def read_date(text: str, language: str, today: date, *, ahead: bool = False) -> 
     if written is not None:
         return (written,)
     line = lexicon(language, *_WHEN).scan(text)
+    if not ahead and any(sym.kind == "NEXT" for sym in line.syms):
+        return ()
     if any(sym.kind == "LIMIT" or _is_bound(line, sym) for sym in line.syms):
         return ()  # "before christmas"
     for hit, value in _said(_without_weak(line), today, ahead=ahead):
@@ -95,7 +98,7 @@ def read_date(text: str, language: str, today: date, *, ahead: bool = False) -> 
 
 
 _WHEN = ("numbers", "calendar", "since", "moments")
-_DAY_AND_MONTH = re.compile(r"(?<![\d/.:-])(\d{1,2})\s*[/-]\s*(\d{1,2})(?![\d/.:-])")
+_DAY_AND_MONTH = re.compile(r"(?<![\d/.:-])(?<!\d )(\d{1,2})\s*/\s*(\d{1,2})(?![\d/.:-])")
 _MONTH_AND_YEAR = re.compile(r"(?<![\d/.:-])(0?[1-9]|1[0-2])\s*[/-]\s*((?:19|20)\d\d)(?!\d)")
 _DAY_ALONE = re.compile(r"\W*(?:on the|the|since the|el|el dia|desde el)\s+(\d{1,2})\W*$", re.IGNORECASE)
 _FULL = re.compile(r"\d{1,4}\s*[/.-]\s*\d{1,2}\s*[/.-]\s*\d{1,4}")
@@ -231,7 +234,8 @@ def _amount_ago(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str
     ):
         for hit in line.find_all(pattern):
             value = _back(hit, line, today, ahead=ahead)
-            if value is None or (not marked and strangers >= _STRANGERS_TO_AN_AMOUNT - 1):
+            short = hit.values["u"] in ("hour", "minute")
+            if value is None or (short and not marked) or (not marked and strangers >= _STRANGERS_TO_AN_AMOUNT - 1):
                 return
             yield hit, value
             return
@@ -297,7 +301,7 @@ def _relative_day(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, s
     for pattern, offset in (
         (rule("THIS DAY:1"), 0),
         (rule("LASTNIGHT"), -1),
-        (rule("TONIGHT|NOW"), 0),
+        (rule("TONIGHT"), 0),
         (rule("THIS PART|NIGHT"), 0),
         (rule("DAY=o"), None),
     ):

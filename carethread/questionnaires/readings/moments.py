@@ -175,6 +175,8 @@ def _bare(line: Line) -> Line:
     numbers = [sym for sym in line.syms if sym.kind == "NUM"]
     others = [sym for sym in line.syms if sym.kind not in ("NUM", *_CLOCK_WORDS)]
     near_day = any(sym.kind in ("PART", "NIGHT", "LASTNIGHT", "THIS", "DAY") for sym in others)
+    if any(sym.kind == "W" for sym in others) or [sym.value for sym in numbers] == ["0"]:
+        return line
     if not numbers or (others and not near_day) or any(sym.value in ("/", "-") for sym in line.syms):
         return line
     apart = line.syms.index(numbers[-1]) - line.syms.index(numbers[0]) >= len(numbers)
@@ -246,7 +248,8 @@ def _nearest(now: datetime, minutes: int, *, ahead: bool) -> datetime:
 
 
 def _only(line: Line, kind: str) -> bool:
-    return any(sym.kind == kind for sym in line.syms) and not any(sym.kind == "W" for sym in line.syms)
+    others = {sym.kind for sym in line.syms} - {kind, "P", "THE", "ABOUT"}
+    return any(sym.kind == kind for sym in line.syms) and not others
 
 
 def _written(moment: datetime) -> str:

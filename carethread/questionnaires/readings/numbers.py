@@ -13,6 +13,7 @@ from carethread.questionnaires.readings.reading import Reading
 _OUT_OF = (rule("NUM=n P:/ NUM=of"), rule("NUM=n OUTOF|OF|OVER|SLASH NUM=of"))
 _AT_AN_HOUR = re.compile(r"\ba las? $", re.IGNORECASE)
 _DIMENSIONS = ("AM", "PM")
+_YEARS = 1900
 _STORY = 6  # words beside a number from which it stands in a story
 _EXACT, _ABOUT, _MISTYPED = 0.97, 0.9, 0.75
 
@@ -25,12 +26,14 @@ class Scale:
     high: int
 
 
-def read_number(text: str, language: str, scale: Scale | None = None) -> tuple[Reading[Decimal], ...]:
+def read_number(
+    text: str, language: str, scale: Scale | None = None, *, counted: bool = False
+) -> tuple[Reading[Decimal], ...]:
     """The number a text gives; two or more where it gives several ("7 or 8", "a 5 by day and 9 by night").
 
     Which of several is meant is for the patient to say: no average is taken. With a scale, "8/10" is 8, words
     such as "none" are its zero and "the worst ever" its end, and numbers of days or hours are left aside.
-    "More than 5" and "not 7" are no number.
+    "More than 5" and "not 7" are no number. With `counted`, numbers of hours, kilos and the like are left aside too.
 
     >>> [str(reading.value) for reading in read_number("ocho de diez", "es", Scale(0, 10))]
     ['8']
@@ -40,7 +43,7 @@ def read_number(text: str, language: str, scale: Scale | None = None) -> tuple[R
     if not found and any(figure.bounded for figure in figures.all):
         return ()
     if not found:
-        found = [reading(figures, figure) for figure in figures.all if _counts(figures.line, figure, scale)]
+        found = [reading(figures, figure) for figure in figures.all if _counts(figures.line, figure, scale, counted)]
     if not found and scale is not None:
         found = _in_words(text, language, scale)
     unique: dict[Decimal, Reading[Decimal]] = {}
@@ -74,10 +77,12 @@ def reading(figures: Figures, figure: Figure) -> Reading[Decimal]:
     return Reading(figure.value, confidence, figure.span, "number")
 
 
-def _counts(line: Line, figure: Figure, scale: Scale | None) -> bool:
+def _counts(line: Line, figure: Figure, scale: Scale | None, counted: bool) -> bool:
     if figure.ordinal or is_date_or_time(line, figure):
         return False
-    return scale is None or figure.unit is None
+    if counted and figure.value >= _YEARS and any(sym.kind == "MONTH" for sym in line.syms):
+        return False
+    return (scale is None and not counted) or figure.unit in (None, "%")
 
 
 def is_date_or_time(line: Line, figure: Figure) -> bool:

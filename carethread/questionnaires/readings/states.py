@@ -66,7 +66,7 @@ def read_state(text: str, wording: str, language: str) -> Reading[bool] | None:
         return _of_topic(text, wording, language, line)
     if len(said) > 1 and said[0].kind == "BUT" and said[0].value == "condition":
         return whole
-    often = place_on(text, "scale_frequency", language)
+    often = place_on(text, "scale_frequency", language, strangers=1)
     if (often is not None and often > _NEVER) or (_EVENTS.search(plain(text)) and read_figures(text, language).all):
         return whole
     much = place_on(text, "degree", language, strangers=0)
@@ -94,8 +94,8 @@ def is_undermined(spoken: Reading[bool], text: str, wording: str, language: str)
         (spoken.value and _pattern("except").search(rest)) or (not spoken.value and lapsed)
     ):
         return True
-    if opens_apart(text, language):
-        return True
+    if opens_apart(text, language) and len(plain(text).split()) <= _SHORT:
+        return True  # "mi esposo sí"; "my wife helps me so yes" is of oneself
     if not rest:
         return False
     last = read_yes_no(rest.split()[-1], language)
@@ -163,17 +163,12 @@ def read_none(text: str, wording: str, language: str, *, scaled: bool = False) -
         return None
     if denies_directly(text, wording, language):
         return replace(zero, confidence=_CONFIDENCE)
-    rest = spoken.rest.split() if spoken is not None and spoken.confidence >= 0.85 else []
-    did_not = bool(rest) and len(rest) <= _SHORT and not set(plain(" ".join(rest)).split()) & _COUNTING
-    return replace(zero, confidence=_CONFIDENCE) if did_not and not scaled else None
+    return None
 
 
 _NOT_NONE = frozenset(
     {"enough", "suficiente", "suficientes", "many", "much", "mucho", "mucha", "muchos", "muchas", "tanto", "tantos"}
 ) | frozenset({"tantas", "idea", "se", "sure", "know", "cuento", "conte", "fije"})
-_COUNTING = frozenset(
-    {"count", "know", "check", "measure", "remember", "track", "look", "idea", "se", "conte", "fije", "sure"}
-)
 
 
 def read_one(text: str, wording: str, language: str) -> Reading[Decimal] | None:
