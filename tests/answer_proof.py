@@ -55,6 +55,7 @@ def forms() -> dict[str, Questionnaire]:
     }
 
 
+@cache
 def types() -> dict[str, str]:
     return {raw["id"]: raw["type"] for raw in parse((SET / "items.yml").read_text(encoding="utf-8"))}
 
@@ -65,23 +66,23 @@ def taken(row: Row) -> Any:
     asked = start(form, language=row.language, now=NOW)
     step = answer(form, asked.session, Input(row.text, row.language, "m1", NOW))
     given = step.session.of(row.item)
-    if given is not None and given.values:
-        kept = [_plain(value.value, value.kind) for value in given.values]
-        item = form.item(row.item)
-        choice = item is not None and item.type in ("choice", "open-choice")
-        return kept if choice and not isinstance(kept[0], dict) else kept[0]
-    return next((request for event in step.events for request in _request(event)), {"ask": True})
+    if given is None or not given.values:
+        return next((request for event in step.events for request in _request(event)), {"ask": True})
+    kept = [_plain(value.value, value.kind) for value in given.values]
+    kind = types()[row.item]
+    if kind == "open-choice" and given.values[0].kind == "String":
+        return {"other": kept[0]}
+    return kept if kind in ("choice", "open-choice") else kept[0]
 
 
 def outcome(row: Row) -> Outcome:
     got = taken(row)
     if _same(row, got):
         return "exact"
-    return (
-        "asked"
-        if got == {"ask": True} or (isinstance(got, dict) and "request" in got and got["request"] in _ASIDES)
-        else "wrong"
-    )
+    # The question still waits, or nothing but the patient's own words is kept.
+    unread = got == {"ask": True} or (isinstance(got, dict) and ("other" in got or got.get("request") in _ASIDES))
+    left_out = isinstance(got, dict) and isinstance(row.value, dict) and {"request"} == set(got) == set(row.value)
+    return "asked" if unread or left_out else "wrong"
 
 
 def figures(some: Iterable[Row]) -> tuple[int, float, float]:
@@ -97,7 +98,7 @@ _ASIDES = ("repeat", "why", "what", "back", "restart", "later")  # after these t
 def _same(row: Row, got: Any) -> bool:
     want = row.value
     if isinstance(want, dict) and "other" in want:
-        return isinstance(got, dict) and _loose(str(got.get("other", ""))) in (_loose(want["other"]), _loose(row.text))
+        return isinstance(got, dict) and _loose(want["other"]) in _loose(str(got.get("other", "")))
     if isinstance(want, list):
         return (isinstance(got, list) and sorted(want) == sorted(got)) or (not want and got == {"request": "nothing"})
     if isinstance(want, dict) and "unit" in want:
