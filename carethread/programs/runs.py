@@ -74,7 +74,8 @@ def questionnaire_of(programs: Programs, run: QuestionnaireRun) -> tuple[Program
 def opened(questionnaire: Questionnaire, run: QuestionnaireRun, *, language: str, now: datetime) -> Step:
     """The first question, or the one where the patient left off."""
     if run.state == "waiting" or not run.session:
-        return start(questionnaire, language=language, now=now)
+        launch = {"patient": {"resourceType": "Patient", "id": run.patient_id}}
+        return start(questionnaire, language=language, now=now, launch=launch)
     return resume(questionnaire, Session.from_json(run.session), language=language, now=now)
 
 
