@@ -22,6 +22,7 @@ from carethread.messaging.screens import Screens, load_screens
 from carethread.messaging.types import Channels
 from carethread.messaging.updates import Updates
 from carethread.programs.library import Programs, load_programs
+from carethread.programs.links import Links
 from carethread.safety.guard import load_guard
 from carethread.safety.reading import Reading, load_reading
 from carethread.safety.triage import TriageTable
@@ -92,6 +93,10 @@ def programs(settings: Settings, clinics: Clinics) -> Programs:
     return load_programs(settings.programs_dir, clinics, reading(settings))
 
 
+def links(settings: Settings) -> Links:
+    return Links(settings.public_url, settings.session_secret.get_secret_value())
+
+
 def conversations(parts: Core) -> ConversationParts:
     """What the custom actions work with."""
     texts = content(parts.settings, parts.clinics)
@@ -102,6 +107,7 @@ def conversations(parts: Core) -> ConversationParts:
         programs=programs(parts.settings, parts.clinics),
         triage=triage(parts.settings, texts),
         content=texts,
+        links=links(parts.settings),
         clock=utc_now,
     )
 

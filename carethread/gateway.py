@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from carethread import console
-from carethread.bootstrap import Core, core, utc_now
-from carethread.channels import twilio, web
+from carethread.bootstrap import Core, core, links, programs, utc_now
+from carethread.channels import page, twilio, web
 from carethread.config import Settings
 
 App = Sanic[Any, Any]
@@ -30,7 +30,9 @@ def create_app(parts: Core, *, name: str = "carethread-gateway") -> App:
 
     app.blueprint(twilio.blueprint(parts.intake, parts.clinics, parts.settings, utc_now))
     app.blueprint(web.blueprint(parts, utc_now))
-    app.blueprint(console.blueprint(parts, utc_now))
+    forms = programs(parts.settings, parts.clinics)
+    app.blueprint(console.blueprint(parts, forms, utc_now))
+    app.blueprint(page.blueprint(parts, forms, links(parts.settings), utc_now))
     if not parts.settings.production:
         from sandbox import portal
 

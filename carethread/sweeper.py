@@ -22,6 +22,7 @@ from carethread.messaging.pipeline import Pipeline
 from carethread.messaging.wakeups import Wakeup, wake
 from carethread.programs.enrolment import enrol_discharged
 from carethread.programs.library import Programs
+from carethread.programs.reminders import remind
 from carethread.programs.touchpoints import start_due
 from carethread.scheduling import booking
 from carethread.storage.database import Database
@@ -59,6 +60,7 @@ class Sweeper:
         async with self.database.begin(tenant) as session:
             await climb_overdue(session, self.clinics[tenant], now)
             await watch_waiting(session, self.clinics[tenant], now)
+        await remind(self.database, self.clinics[tenant], self.programs, self.content.current, now=now)
 
     async def sweep_sends(self, tenant: str) -> None:
         """Sends of unknown outcome, several at once: a provider that does not answer takes its time for each."""

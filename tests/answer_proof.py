@@ -25,7 +25,7 @@ SET = Path(__file__).parent / "data" / "answers"
 NOW = datetime(2026, 11, 30, 10, 0, tzinfo=ZoneInfo("America/Chicago"))
 
 _HL7 = "http://hl7.org/fhir/StructureDefinition/"
-# exact: the nurse's value, or asked back where the nurse would; asked: asked again for nothing; wrong: something else taken.
+# exact: the nurse's value, or asked back where she would; asked: asked back for nothing; wrong: another value.
 Outcome = Literal["exact", "asked", "wrong"]
 
 
@@ -99,7 +99,7 @@ def _same(row: Row, got: Any) -> bool:
     if isinstance(want, dict) and "other" in want:
         return isinstance(got, dict) and _loose(str(got.get("other", ""))) in (_loose(want["other"]), _loose(row.text))
     if isinstance(want, list):
-        return isinstance(got, list) and sorted(want) == sorted(got) or (not want and got == {"request": "nothing"})
+        return (isinstance(got, list) and sorted(want) == sorted(got)) or (not want and got == {"request": "nothing"})
     if isinstance(want, dict) and "unit" in want:
         return isinstance(got, dict) and got.get("unit") == want["unit"] and abs(got["value"] - want["value"]) <= 0.051
     if isinstance(want, int | float) and not isinstance(want, bool):

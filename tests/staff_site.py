@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from sanic import Sanic
 
+from carethread.bootstrap import programs
 from carethread.clinic import Clinic, Clinics, load_clinic
 from carethread.config import Settings
 from carethread.console import blueprint, create_staff
 from carethread.messaging.updates import Updates
 from carethread.storage.database import Database
 from carethread.storage.models import Conversation, Inbox, Outbox, Staff
+from tests.serving import served
 
 PASSWORD = "a long enough password"
 ROOT = Path(__file__).parents[1]
@@ -171,26 +171,9 @@ async def staff_site(
     clinics = Clinics({name: clinic_for(name) for name in (tenant, *others)})
     updates = Updates(database.url)
     parts = _Parts(settings or Settings(env="test"), clinics, database, updates)
-    app = Sanic(f"staff-{uuid.uuid4().hex[:8]}", configure_logging=False)
-    app.config.FALLBACK_ERROR_FORMAT = "json"
-    app.config.TOUCHUP = False  # Sanic rewrites its own methods at start, which fails for a process's second app
-    app.blueprint(blueprint(parts, clock))
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = await app.create_server(sock=listener, return_asyncio_server=True, access_log=False)
-    assert server is not None
-    await server.startup()
-    await server.before_start()
-    await server.start_serving()
     updates.start()
     try:
-        yield StaffSite(
-            f"http://127.0.0.1:{listener.getsockname()[1]}", database, clinics[tenant], clock, stop=server.before_stop
-        )
+        async with served(blueprint(parts, programs(parts.settings, clinics), clock)) as (url, server):
+            yield StaffSite(url, database, clinics[tenant], clock, stop=server.before_stop)
     finally:
-        await server.before_stop()
-        server.close()
-        for connection in list(server.connections):
-            connection.abort()
         await updates.stop()
-        await server.after_stop()
-        Sanic._app_registry.pop(app.name, None)

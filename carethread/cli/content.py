@@ -7,7 +7,7 @@ from itertools import chain
 import click
 
 from carethread.bootstrap import reading
-from carethread.channels.web.texts import load_texts, placed_texts
+from carethread.channels.words import load_words
 from carethread.clinic import load_clinics
 from carethread.config import Settings
 from carethread.dialogue.content import load_content
@@ -46,11 +46,10 @@ def everything(settings: Settings) -> list[Text]:
     """Every published text of an installation. Raises `ConfigError` or `TableError` for a file that cannot be used."""
     clinics = load_clinics(settings.clinics_dir)
     guard = load_guard(settings.content_dir / "safety" / "guard.yml")
-    widget = settings.content_dir / "widget.yml"
     programs = load_programs(settings.programs_dir, clinics)
     return [
         *load_content(settings.content_dir, facts=clinics.shared_facts(), guard=guard).texts(),
-        *placed_texts(widget, load_texts(widget)),
+        *load_words(settings.content_dir),
         *clinic_texts(clinics),
         *chain.from_iterable(
             program_texts(settings.programs_dir / program.name, program)

@@ -9,7 +9,7 @@ import click
 
 from carethread.bootstrap import content, programs, reading, screens, triage
 from carethread.channels.twilio import check_accounts
-from carethread.channels.web.texts import load_texts
+from carethread.channels.words import load_words
 from carethread.clinic import load_clinics
 from carethread.config import PROJECT, Settings
 
@@ -21,7 +21,7 @@ def check_files(settings: Settings) -> None:
     programs(settings, clinics)
     screens(settings)
     triage(settings, texts)
-    load_texts(settings.content_dir / "widget.yml", reading(settings))
+    load_words(settings.content_dir, reading(settings))
     check_accounts(clinics, settings)
 
 

@@ -16,7 +16,7 @@ import aiohttp
 import click
 
 from carethread.bootstrap import content, programs, reading, screens, triage
-from carethread.channels.web.texts import load_texts
+from carethread.channels.words import load_words
 from carethread.cli.chat import database_url
 from carethread.cli.demo import model_path
 from carethread.clinic import ConfigError, load_clinics
@@ -96,7 +96,7 @@ def _files(settings: Settings) -> list[Finding]:
         findings.append(Finding(f"clinics ({', '.join(clinics)})", "ok"))
         checks = [
             ("content", lambda: content(settings, clinics)),
-            ("web chat's texts", lambda: load_texts(settings.content_dir / "widget.yml", reading(settings))),
+            ("texts of web pages", lambda: load_words(settings.content_dir, reading(settings))),
             ("programs", lambda: programs(settings, clinics)),
             ("safety tables", lambda: screens(settings)),
             ("triage tables", lambda: triage(settings, content(settings, clinics))),

@@ -14,14 +14,15 @@ from sanic.response import redirect, text
 from carethread.console import deeds, doors, live, pages
 from carethread.console.site import LoginNeeded, NoPage, Parts, Refused, Site, login_address
 from carethread.console.templating import STATIC
+from carethread.programs.library import Programs
 
 log = structlog.get_logger()
 
 
-def blueprint(core: Parts, clock: Callable[[], datetime]) -> Blueprint:
+def blueprint(core: Parts, programs: Programs, clock: Callable[[], datetime]) -> Blueprint:
     """The staff inbox over the process's parts. `clock` gives the present, with a time zone."""
     bp = Blueprint("staff", url_prefix="/staff")
-    site = Site(core, clock)
+    site = Site(core, programs, clock)
     bp.static("/_static", STATIC, name="static")
     for part in (doors, pages, deeds, live):
         part.add(bp, site)

@@ -11,6 +11,7 @@ from carethread.console.site import NoPage, Site, Visit, in_background
 from carethread.console.views import VIEWS, View, in_view, page, resolved, talks, unresolved
 from carethread.escalation.audit import record
 from carethread.escalation.errors import Missing
+from carethread.programs.runs import so_far
 
 _THREAD: Final = 200  # messages shown at first
 _WHOLE_THREAD: Final = 5000
@@ -67,7 +68,8 @@ async def thread_page(
     try:
         async with site.database.begin(visit.clinic.id) as session:
             shown = await page(session, visit.clinic, conversation_id, visit.now, limit=limit)
+            forms = await so_far(session, site.programs, conversation_id, "en")
     except Missing as missing:
         raise NoPage(visit) from missing
     values = {"trouble": "", "draft": "", "holder": None, "since": None, "length": 0, **problem}
-    return site.render("thread.html", visit, status=status, page=shown, notice=notice, **values)
+    return site.render("thread.html", visit, status=status, page=shown, forms=forms, notice=notice, **values)

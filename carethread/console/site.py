@@ -19,6 +19,7 @@ from carethread.console.auth import LIFETIME, Authenticator, same, session_of
 from carethread.console.templating import environment
 from carethread.dialogue.content import ContentStore
 from carethread.messaging.updates import Updates
+from carethread.programs.library import Programs
 from carethread.safety.reading import load_reading
 from carethread.storage.database import Database
 from carethread.storage.models import Staff
@@ -88,7 +89,8 @@ class Visit:
 class Site:
     """The parts, the clock and the templates, with the checks that each request passes."""
 
-    def __init__(self, parts: Parts, clock: Callable[[], datetime]) -> None:
+    def __init__(self, parts: Parts, programs: Programs, clock: Callable[[], datetime]) -> None:
+        self.programs = programs
         self.database = parts.database
         self.clinics = parts.clinics
         self.updates = parts.updates

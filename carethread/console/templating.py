@@ -37,6 +37,7 @@ def environment() -> Environment:
         moment=moment,
         minutes=minutes,
         segments=segments,
+        yes_no=lambda said: {"true": "Yes", "false": "No"}.get(said, said),
     )
     env.globals["static_version"] = _version(STATIC)
     return env

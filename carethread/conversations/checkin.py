@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from carethread.conversations.context import Context
 from carethread.conversations.form import Form, Step, leave
 from carethread.conversations.wishes import ASIDES, TASKS
 from carethread.dialogue.content import Content
+from carethread.ehr import patients
 from carethread.programs import runs
 from carethread.questionnaires import Input, Question
 from carethread.questionnaires import Step as Asked
+from carethread.questionnaires.readings import read_choice
 from carethread.storage.models import QuestionnaireRun
 
 # Question.framing → the content key that puts it so.
@@ -49,34 +53,46 @@ class Answers(Step):
     async def ask(self, ctx: Context, _attempt: int) -> None:
         if ctx.get("checkin_asked") == ctx.message_id:
             return  # this turn's question was said when its answer was taken
-        run = await self._run(ctx)
-        if run is None:
-            return
-        program, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
-        step = runs.opened(questionnaire, run, language=ctx.language, now=ctx.now)
         async with ctx.begin() as session:
-            run = await session.merge(run)
-            await runs.keep(session, ctx.clinic, program, questionnaire, run, step, now=ctx.now, inbox_id=_inbox(ctx))
-        if step.question is not None:
+            run = await runs.waiting(session, ctx.conversation.id, alone=True)
+            step = None if run is None else await self._open(ctx, session, run)
+        if step is not None and step.question is not None:
             say_question(ctx, step.question)
 
-    async def read(self, ctx: Context) -> bool:
-        run = await self._run(ctx)
-        if run is None or run.state != "running":
-            return True
+    async def _open(self, ctx: Context, session: AsyncSession, run: QuestionnaireRun) -> Asked:
+        """The first question, or the waiting one once more: it may have been put on the web page."""
         program, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
-        step = runs.take(questionnaire, run, Input(ctx.text, ctx.language, ctx.message_id, ctx.now))
-        if self._something_else(
-            ctx, questionnaire.item(step.session.current.link_id) if step.session.current else None, step
-        ):
-            return False
+        step = runs.opened(program, questionnaire, run, language=ctx.language, now=ctx.now)
+        await runs.keep(session, ctx.clinic, program, questionnaire, run, step, now=ctx.now, inbox_id=_inbox(ctx))
+        return step
+
+    async def read(self, ctx: Context) -> bool:
         async with ctx.begin() as session:
-            run = await session.merge(run)
+            run = await runs.waiting(session, ctx.conversation.id, alone=True)
+            if run is None or run.state != "running":
+                return True
+            if run.asked_on == "page":  # what was asked here last has been answered there
+                step = await self._open(ctx, session, run)
+                if step.question is not None:
+                    say_question(ctx, step.question)
+                    ctx.set("checkin_asked", ctx.message_id)
+                return True
+            program, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
+            step = runs.take(questionnaire, run, Input(ctx.text, ctx.language, ctx.message_id, ctx.now))
+            current = step.session.current
+            if self._something_else(ctx, questionnaire.item(current.link_id) if current else None, step):
+                return False
             progress = await runs.keep(
                 session, ctx.clinic, program, questionnaire, run, step, now=ctx.now, inbox_id=_inbox(ctx)
             )
         await self._go_on(ctx, progress)
         return True
+
+    async def read_first(self, ctx: Context) -> bool:
+        """The last question was answered on the web page: what is written now is about something else."""
+        if await self._run(ctx) is None:
+            leave(ctx, "elsewhere")
+        return False
 
     async def _go_on(self, ctx: Context, progress: runs.Progress) -> None:
         step = progress.step
@@ -116,6 +132,23 @@ class CheckinForm(Form):
 
     def steps(self) -> tuple[Step, ...]:
         return (Invitation(), Answers())
+
+    async def overhears(self, ctx: Context) -> bool:
+        """ "link": the web page's address. The date of birth that the EHR has is what opens it."""
+        asked = read_choice(ctx.text, ctx.options("word_page"), ctx.language).picked
+        if asked is None or asked.how not in ("exact", "synonym") or not asked.sure or asked.rest:
+            return False
+        async with ctx.begin() as session:
+            waiting = await runs.waiting(session, ctx.conversation.id)
+        patient = None if waiting is None else await patients.get(ctx.ehr, waiting.patient_id)
+        if waiting is None or patient is None or patient.birth_date is None:
+            ctx.say("utter_checkin_no_page")
+            return True
+        async with ctx.begin() as session:
+            run = await session.get_one(QuestionnaireRun, waiting.id, with_for_update=True)
+            run.born = ctx.parts.links.born(run.id, patient.birth_date)
+        ctx.say("utter_checkin_page", link=ctx.parts.links.address(ctx.tenant, waiting.id, now=ctx.now))
+        return True
 
     async def submit(self, ctx: Context) -> str | None:
         ctx.say("utter_checkin_done_alarm" if ctx.get("checkin_alarm") else "utter_checkin_done")

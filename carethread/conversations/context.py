@@ -20,6 +20,7 @@ from carethread.ehr.patients import Patient
 from carethread.escalation import open_escalation, pause_for_emergency, pause_for_human
 from carethread.messaging.outbox import Say, is_verified
 from carethread.programs.library import Programs
+from carethread.programs.links import Links
 from carethread.questionnaires.readings import Option
 from carethread.safety.triage import TriageTable
 from carethread.storage.database import Database
@@ -44,6 +45,7 @@ class Parts:
     programs: Programs
     triage: TriageTable
     content: ContentStore
+    links: Links
     clock: Callable[[], datetime]
 
 

@@ -83,6 +83,10 @@ class Form:
     async def begin(self, ctx: Context) -> None:
         """Before anything is asked."""
 
+    async def overhears(self, _ctx: Context) -> bool:
+        """Answer what may be asked for at any step, the gate's too; True when that was all and the step still waits."""
+        return False
+
     async def submit(self, ctx: Context) -> str | None:
         """Do it. Returns the name of a form or action to go on with, if any."""
         raise NotImplementedError
@@ -104,6 +108,8 @@ async def advance(form: Form, gate: tuple[Step, ...], ctx: Context, requested: s
         for step in steps:
             await step.prefill(ctx)
     elif (asked := next((step for step in steps if step.slot == requested), None)) is not None:
+        if await form.overhears(ctx):
+            return requested
         if not await ctx.interrupted():
             attempt = await _answer(form, asked, ctx)
         elif not form.resumes:

@@ -19,10 +19,13 @@ _HIDDEN = ("blocked",)
 async def thread(
     session: AsyncSession, conversation_id: uuid.UUID, *, limit: int = 200, hidden: bool = False
 ) -> list[ThreadEntry]:
-    """The last `limit` entries, oldest first; with what the patient never saw (for staff) when `hidden`."""
+    """The last `limit` entries, oldest first.
+
+    With `hidden` (for staff) also what the patient never saw here: what was held back, and answers on the web page.
+    """
     inbound = await session.scalars(
         select(Inbox)
-        .where(Inbox.conversation_id == conversation_id, Inbox.kind != "event")
+        .where(Inbox.conversation_id == conversation_id, Inbox.kind.not_in(("event",) if hidden else ("event", "page")))
         .order_by(Inbox.id.desc())
         .limit(limit)
     )
@@ -48,6 +51,7 @@ def _inbound(row: Inbox) -> ThreadEntry:
         "intent": row.intent,
         "media": len(row.media),
         "key": row.provider_id,
+        "kind": row.kind,
     }
     return ThreadEntry(f"i{row.id}", "patient", row.text, _iso(row.received_at), row.outcome or "received", (), details)
 

@@ -50,8 +50,13 @@ class TouchpointPlan(_Model):
     expires: timedelta
     questionnaire: str
     invitation: str = "utter_checkin_invitation"
+    # Whether the answers are read back at the end, to be confirmed or changed.
+    confirm: bool = False
+    # A patient who leaves it unfinished is reminded after so long, so many times.
+    remind_after: timedelta = timedelta(hours=24)
+    reminders: int = Field(default=1, ge=0, le=3)
 
-    @field_validator("after", "expires", mode="before")
+    @field_validator("after", "expires", "remind_after", mode="before")
     @classmethod
     def _durations(cls, value: Any) -> timedelta:
         return duration(value)
@@ -95,6 +100,10 @@ class Program:
 
     def touchpoint(self, step: str) -> TouchpointPlan:
         return next(plan for plan in self.definition.touchpoints if plan.step == step)
+
+    def plan_of(self, questionnaire: str) -> TouchpointPlan:
+        """The first touchpoint that asks it."""
+        return next(plan for plan in self.definition.touchpoints if plan.questionnaire == questionnaire)
 
     def alarms(self, response: Mapping[str, Any]) -> list[Rule]:
         """The rules that an answered questionnaire meets, most urgent first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,11 +22,16 @@ from carethread.questionnaires import (
     Session,
     Step,
     answer,
+    current_question,
     resume,
     start,
+    summary,
+    to_observations,
     to_response,
 )
 from carethread.storage.models import Enrolment, QuestionnaireRun, Touchpoint
+
+_SHOWN = 5  # runs of a conversation that staff see
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +42,12 @@ class Progress:
     alarms: tuple[Rule, ...]
 
 
-async def waiting(session: AsyncSession, conversation_id: uuid.UUID) -> QuestionnaireRun | None:
-    """The run that this conversation has to answer next: the one under way, else the oldest that waits."""
-    found = await session.scalars(
+async def waiting(session: AsyncSession, conversation_id: uuid.UUID, *, alone: bool = False) -> QuestionnaireRun | None:
+    """The run that this conversation has to answer next: the one under way, else the oldest that waits.
+
+    `alone` holds it until the transaction ends: the patient may be answering on the web page at the same time.
+    """
+    query = (
         select(QuestionnaireRun)
         .where(
             QuestionnaireRun.conversation_id == conversation_id,
@@ -48,6 +56,7 @@ async def waiting(session: AsyncSession, conversation_id: uuid.UUID) -> Question
         .order_by(QuestionnaireRun.state, QuestionnaireRun.created_at)
         .limit(1)
     )
+    found = await session.scalars(query.with_for_update() if alone else query)
     return found.first()
 
 
@@ -71,11 +80,14 @@ def questionnaire_of(programs: Programs, run: QuestionnaireRun) -> tuple[Program
     return program, program.questionnaires[run.questionnaire]
 
 
-def opened(questionnaire: Questionnaire, run: QuestionnaireRun, *, language: str, now: datetime) -> Step:
+def opened(
+    program: Program, questionnaire: Questionnaire, run: QuestionnaireRun, *, language: str, now: datetime
+) -> Step:
     """The first question, or the one where the patient left off."""
     if run.state == "waiting" or not run.session:
         launch = {"patient": {"resourceType": "Patient", "id": run.patient_id}}
-        return start(questionnaire, language=language, now=now, launch=launch)
+        confirm = program.plan_of(run.questionnaire).confirm
+        return start(questionnaire, language=language, now=now, launch=launch, confirm=confirm)
     return resume(questionnaire, Session.from_json(run.session), language=language, now=now)
 
 
@@ -99,17 +111,18 @@ async def keep(
     *,
     now: datetime,
     inbox_id: int | None,
+    on: str = "chat",
 ) -> Progress:
     """Keep a step with its message in one transaction: session, alarms, and at the end the write to the EHR.
 
-    An alarm is raised by the first answer that meets its rule, not only at the end.
+    An alarm is raised by the first answer that meets its rule, not only at the end. `on` is where the next question is
+    put: "chat" or "page".
     """
     run.session = step.session.to_json()
+    run.asked_on = on
     run.last_message_id = step.session.last_message
     run.state = {"completed": "completed", "needs-human": "stopped"}.get(step.status, "running")
-    response = to_response(
-        questionnaire, step.session, subject=f"Patient/{run.patient_id}", source=f"Patient/{run.patient_id}"
-    )
+    response = response_of(questionnaire, run)
     alarms = tuple(program.alarms(response))
     for rule in alarms:
         await _alarm(session, clinic, run, rule, response, now=now, inbox_id=inbox_id)
@@ -118,9 +131,78 @@ async def keep(
             session, f"run:{run.id}", writes.CREATE, {"resource": response}, now=now,
             conversation_id=run.conversation_id,
         )  # fmt: skip
+        for number, observation in enumerate(to_observations(questionnaire, step.session, subject=_patient(run)), 1):
+            await writes.record(
+                session, f"run:{run.id}:observation:{number}", writes.CREATE, {"resource": observation}, now=now,
+                conversation_id=run.conversation_id,
+            )  # fmt: skip
     if run.state in ("completed", "stopped"):
         await _close(session, run, now)
+    run.look_at = now + program.plan_of(run.questionnaire).remind_after
     return Progress(step, alarms)
+
+
+async def lapse(session: AsyncSession, questionnaire: Questionnaire, run: QuestionnaireRun, *, now: datetime) -> None:
+    """End a run that the patient left: what was answered goes to the EHR as a response that was stopped."""
+    run.state = "lapsed"
+    if run.session and Session.from_json(run.session).answers:
+        response = response_of(questionnaire, run) | {"status": "stopped"}
+        await writes.record(
+            session, f"run:{run.id}", writes.CREATE, {"resource": response}, now=now,
+            conversation_id=run.conversation_id,
+        )  # fmt: skip
+    await _close(session, run, now)
+
+
+@dataclass(frozen=True, slots=True)
+class SoFar:
+    """What staff see of a run: how far it is, and each question with its answer, in one language."""
+
+    title: str
+    state: str
+    asked_on: str
+    started_at: datetime
+    answers: tuple[tuple[str, str], ...]
+    done: int
+    total: int
+
+
+async def so_far(session: AsyncSession, programs: Programs, conversation_id: uuid.UUID, language: str) -> list[SoFar]:
+    """The runs of a conversation, the newest first. One whose program is gone is left out."""
+    rows = await session.scalars(
+        select(QuestionnaireRun)
+        .where(QuestionnaireRun.conversation_id == conversation_id)
+        .order_by(QuestionnaireRun.created_at.desc())
+        .limit(_SHOWN)
+    )
+    known = ((programs.get(run.program or ""), run) for run in rows)
+    return [
+        _so_far(program.questionnaires[run.questionnaire], run, language)
+        for program, run in known
+        if program is not None and run.questionnaire in program.questionnaires
+    ]
+
+
+def _so_far(questionnaire: Questionnaire, run: QuestionnaireRun, language: str) -> SoFar:
+    answers: tuple[tuple[str, str], ...] = ()
+    done = total = 0
+    if run.session:
+        kept = Session.from_json(run.session)
+        waiting_now = current_question(questionnaire, kept, language=language)
+        lines = summary(questionnaire, replace(kept, language=language))
+        answers = tuple((line.text, ", ".join(one.label or one.key for one in line.answers)) for line in lines)
+        done, total = (waiting_now.done, waiting_now.total) if waiting_now else (len(lines), len(lines))
+    title = questionnaire.title.in_language(language)
+    return SoFar(title, run.state, run.asked_on, run.created_at, answers, done, total)
+
+
+def response_of(questionnaire: Questionnaire, run: QuestionnaireRun) -> dict[str, Any]:
+    """The QuestionnaireResponse of what is answered so far."""
+    return to_response(questionnaire, Session.from_json(run.session), subject=_patient(run), source=_patient(run))
+
+
+def _patient(run: QuestionnaireRun) -> str:
+    return f"Patient/{run.patient_id}"
 
 
 async def _alarm(

@@ -147,6 +147,7 @@ async def _start(
         program=enrolment.program,
         patient_id=patient.id,
         questionnaire=plan.questionnaire,
+        look_at=now + plan.remind_after,
     )
     session.add(run)
     await session.flush()

@@ -24,7 +24,7 @@ from carethread.questionnaires.events import (
 )
 from carethread.questionnaires.loading import QuestionnaireRefused, load
 from carethread.questionnaires.observations import to_observations
-from carethread.questionnaires.questions import Question, QuestionOption, SummaryLine
+from carethread.questionnaires.questions import Question, QuestionOption, SummaryLine, current_question, summary
 from carethread.questionnaires.responses import to_response
 from carethread.questionnaires.sessions import Given, Place, Rows, Session
 from carethread.questionnaires.values import Amount, Attachment, Coding, Reference, Value
@@ -66,9 +66,11 @@ __all__ = [
     "WentBack",
     "WrongFormat",
     "answer",
+    "current_question",
     "load",
     "resume",
     "start",
+    "summary",
     "to_observations",
     "to_response",
 ]

@@ -88,6 +88,9 @@ _SUMMARY = Place("")
 class Input:
     """One message. `selected` is the key of a tapped button; `message_id` makes a repeated message harmless.
 
+    A page sends `chosen`, the keys of all the options that were ticked, or `request`, what the patient wants instead
+    of answering, in the place of words.
+
     `media` are photos and files that came with it, already kept at the address they name.
     """
 
@@ -97,6 +100,8 @@ class Input:
     now: datetime
     selected: str | None = None
     media: tuple[Attachment, ...] = ()
+    chosen: tuple[str, ...] = ()
+    request: Control | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +209,11 @@ class _Turn:
 
     def take(self, message: Input) -> Step:
         current = self.session.current
+        item = self.questionnaire.item(current.link_id) if current is not None else None
+        if current is not None and item is not None and message.request is not None:
+            return self.obey(message.request, item, current)
         if current is not None and current.framing.startswith("summary"):
             return self.take_on_summary(message, current)
-        item = self.questionnaire.item(current.link_id) if current is not None else None
         if current is None or item is None:
             return self.ask_next()
         if item.type == "group":
@@ -215,6 +222,9 @@ class _Turn:
         if item.type == "attachment" and message.media:
             values = tuple(Value("Attachment", one) for one in message.media)
             return self.settle(item, Taken(values if item.repeats else values[:1], "exact", 1.0), message.text)
+        ticked = [value for key in message.chosen if (value := key_value(item, key)) is not None]
+        if ticked and (item.repeats or len(ticked) == 1):
+            return self.settle(item, Taken(tuple(ticked), "exact", 1.0), message.text)
         if message.selected is not None:
             if current.framing == "more" and message.selected == "false":
                 return self.close(item, current)

@@ -1,7 +1,7 @@
 """The question to put next, as data: what to say around it, and in which words of the channel, is the caller's."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from carethread.questionnaires.calculating import Scope
@@ -218,6 +218,13 @@ def proposal(questionnaire: Questionnaire, session: Session, item: Item, place: 
     if not has_any or item.type in ("boolean", "attachment"):
         return ()
     return Scope(questionnaire, session, session.updated_at).initial(item, place)
+
+
+def current_question(questionnaire: Questionnaire, session: Session, *, language: str) -> Question | None:
+    """The question that waits, in a language; None where none does. Changes nothing."""
+    if session.current is None or session.status == "completed":
+        return None
+    return question(questionnaire, replace(session, language=language), session.current)
 
 
 def question(questionnaire: Questionnaire, session: Session, current: Current) -> Question:

@@ -99,7 +99,7 @@ class Inbox(Tenanted, Base):
     conversation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("conversation.id"))
     # `<channel>:<provider's message id>`, or the key of an event of our own.
     provider_id: Mapped[str]
-    kind: Mapped[str]  # text | media | event
+    kind: Mapped[str]  # text | media | event | page
     text: Mapped[str] = mapped_column(default="")
     media: Mapped[list[Json]] = mapped_column(default=list)
     event: Mapped[Json | None]
@@ -325,7 +325,13 @@ class QuestionnaireRun(Tenanted, Base):
     """A questionnaire being answered in a conversation; `session` is the pure engine's state."""
 
     __tablename__ = "questionnaire_run"
-    __table_args__ = (Index("ix_questionnaire_run_conversation", "conversation_id", "state"),)
+    __table_args__ = (
+        Index("ix_questionnaire_run_conversation", "conversation_id", "state"),
+        Index(
+            "ix_questionnaire_run_open", "tenant_id", "look_at",
+            postgresql_where=text("state in ('waiting', 'running')"),
+        ),
+    )  # fmt: skip
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     conversation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("conversation.id"))
@@ -336,8 +342,14 @@ class QuestionnaireRun(Tenanted, Base):
     session: Mapped[Json] = mapped_column(default=dict)
     # The message that `session` already reflects: a repeated one changes nothing.
     last_message_id: Mapped[str | None]
-    last_step: Mapped[Json] = mapped_column(default=dict)
-    state: Mapped[str] = mapped_column(default="waiting")  # waiting | running | completed | stopped
+    state: Mapped[str] = mapped_column(default="waiting")  # waiting | running | completed | stopped | lapsed
+    asked_on: Mapped[str] = mapped_column(default="chat", server_default=text("'chat'"))  # chat | page
+    # Of the questionnaire's web page: a date of birth to compare with (`programs.links`), and wrong ones so far.
+    born: Mapped[str | None]
+    page_failures: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    # Of one that lies unfinished: reminders so far, and when it is to be looked at next.
+    reminders: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    look_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+
+import aiohttp
 
 from carethread.ehr.client import Json
 from carethread.storage.models import Conversation, Touchpoint
@@ -403,3 +408,97 @@ async def test_who_has_stopped_messages_is_not_written_to(scene: Scene) -> None:
     await scene.goes_home_from_hospital(started=False)
     assert await scene.runs() == []
     assert who.phone
+
+
+class Page:
+    """The web page that a scene's patient was given, in a browser of theirs."""
+
+    def __init__(self, scene: Scene, http: aiohttp.ClientSession) -> None:
+        self.scene, self.http = scene, http
+        [self.link] = re.findall(r"http\S+/q/\S+", scene.said_last[-1].text)
+
+    async def open(self) -> str:
+        assert self.scene.who is not None
+        born = self.scene.who.birth_date
+        form = {"year": f"{born.year}", "month": f"{born.month}", "day": f"{born.day}"}
+        async with self.http.post(f"{self.link}/open", data=form) as response:
+            return await response.text()
+
+    async def say(self, **form: str) -> str:
+        async with self.http.get(self.link) as response:
+            found = re.search(r'name="step" value="([^"]*)"', await response.text())
+        assert found, "no question is on the page"
+        async with self.http.post(self.link, data={"step": found[1], **form}) as response:
+            return await response.text()
+
+
+@asynccontextmanager
+async def _page(scene: Scene) -> AsyncIterator[Page]:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        yield Page(scene, http)
+
+
+@on("sms-en", "whatsapp-es")
+async def test_begun_on_the_web_page_and_ended_in_the_chat(scene: Scene) -> None:
+    """The link is given before anybody has proven who they are: the page asks for itself."""
+    await scene.patient()
+    if scene.channel == "whatsapp":
+        await scene.play(es=[("hola", "greet")])
+        await _an_hour_passes(scene)
+    await scene.goes_home_from_hospital()
+    await scene.expect_news(ASKS_WHO_IT_IS)
+    await scene.play(en=[("Link please", "checkin_page")], es=[("el enlace", "checkin_page")])
+    async with _page(scene) as page:
+        assert "1 " in await page.open()
+        await page.say(choice="better")
+        await page.say(words="2")
+    await scene.play(
+        en=[(ME, f"verified {QUESTION}"), *WELL_EN[2:]],
+        es=[(ME, f"verified {QUESTION}"), *WELL_ES[2:]],
+    )
+    said = _answers(await _response(scene))
+    assert (said["feeling"], said["pain"], said["fever"]) == ("better", 2, False)
+
+
+@on("sms-en")
+async def test_begun_in_the_chat_and_ended_on_the_web_page(scene: Scene) -> None:
+    await _begins(scene)
+    await scene.play(en=[("better", QUESTION), ("link", "checkin_page")])
+    async with _page(scene) as page:
+        await page.open()
+        await page.say(words="9")
+        for choice in ("false", "false", "no", "true", "true", "true"):
+            await page.say(choice=choice)
+        assert "A nurse will contact you" in await page.say(words="no")
+    said = _answers(await _response(scene))
+    assert (said["feeling"], said["pain"]) == ("better", 9)
+    await scene.escalation("checkin", severity="urgent", rule="post_discharge:severe-pain")
+    # What the chat asked last is past: this is about something else.
+    await scene.play(en=[("what are your hours?", "faq_hours")])
+
+
+@on("sms-en")
+async def test_what_is_asked_in_the_chat_is_asked_anew_after_the_page(scene: Scene) -> None:
+    """ "Yes" to a question that the page has had answered is no answer to the one that waits now."""
+    await _begins(scene)
+    await scene.play(en=[("better", QUESTION), ("link", "checkin_page")])
+    async with _page(scene) as page:
+        await page.open()
+        await page.say(words="2")
+    await scene.play(en=[("3", QUESTION), *WELL_EN[2:]])
+    said = _answers(await _response(scene))
+    assert (said["pain"], said["new-symptoms"]) == (2, False)
+
+
+@on("sms-en")
+async def test_a_red_flag_on_the_web_page(scene: Scene) -> None:
+    await _begins(scene)
+    await scene.play(en=[("link", "checkin_page")])
+    async with _page(scene) as page:
+        await page.open()
+        await page.say(choice="worse")
+        await page.say(words="8")
+        await page.say(choice="true")
+        assert "Call 911 now" in await page.say(words="I cannot breathe and my chest is killing me")
+    await scene.expect_news("safety_emergency")
+    assert "emergency" in {row.reason for row in await scene.escalations()}

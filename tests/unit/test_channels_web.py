@@ -20,7 +20,7 @@ from carethread.channels.web.chat import Chat, Limits, Parts, Refused, origin_of
 from carethread.channels.web.ledger import Change, Cursor, State, inbound_state
 from carethread.channels.web.limits import Limiter, Rate
 from carethread.channels.web.session import LIFETIME, BadToken, Visitor, issue, new_address, read
-from carethread.channels.web.texts import KEYS, load_texts
+from carethread.channels.web.texts import KEYS, WIDGET
 from carethread.clinic import Account, Clinic, Clinics, ConfigError, load_clinics
 from carethread.config import PROJECT, Settings
 from carethread.messaging.types import OutboundMessage, Sent
@@ -291,7 +291,7 @@ class TestTexts:
 
     def test_in_both_languages_with_the_clinics_facts_filled_in(self) -> None:
         clinic = load_clinics(PROJECT / "clinics")["riverbend"]
-        texts = load_texts(WIDGET_YML).of(clinic)
+        texts = WIDGET.load(WIDGET_YML).of(clinic)
         assert list(texts) == ["en", "es"]
         for words in texts.values():
             assert set(words) == set(KEYS)
@@ -302,7 +302,7 @@ class TestTexts:
 
     def test_only_in_the_clinics_languages(self) -> None:
         clinic = load_clinics(PROJECT / "clinics")["riverbend"].model_copy(update={"languages": ("es",)})
-        assert list(load_texts(WIDGET_YML).of(clinic)) == ["es"]
+        assert list(WIDGET.load(WIDGET_YML).of(clinic)) == ["es"]
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -324,18 +324,18 @@ class TestTexts:
         path = tmp_path / "widget.yml"
         path.write_text(yaml.safe_dump(raw, allow_unicode=True, sort_keys=False), encoding="utf-8")
         with pytest.raises(ConfigError, match=message):
-            load_texts(path)
+            WIDGET.load(path)
 
     @pytest.mark.parametrize(("text", "message"), [("a: [", r"widget\.yml:\d+: not YAML"), ("- a", r":1: must map")])
     def test_a_file_of_another_kind_is_refused(self, tmp_path: Path, text: str, message: str) -> None:
         path = tmp_path / "widget.yml"
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ConfigError, match=message):
-            load_texts(path)
+            WIDGET.load(path)
 
     def test_a_missing_file_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"widget\.yml: cannot be read"):
-            load_texts(tmp_path / "widget.yml")
+            WIDGET.load(tmp_path / "widget.yml")
 
     def test_what_a_page_learns_can_be_sent_and_holds_no_secret(self) -> None:
         subject = chat()

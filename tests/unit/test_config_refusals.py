@@ -16,7 +16,7 @@ import pytest
 
 from carethread.bootstrap import content, programs, screens
 from carethread.channels.twilio import check_accounts
-from carethread.channels.web.texts import load_texts
+from carethread.channels.words import load_words
 from carethread.cli.demo import check_files
 from carethread.clinic import ConfigError, load_clinics
 from carethread.config import DEMO_SECRET, PROJECT, Settings, SettingsError
@@ -46,6 +46,7 @@ PROGRAM = "programs/post_discharge/program.yml"
 QUESTIONS = "programs/post_discharge/questionnaire.json"
 KEYWORDS = "content/safety/keywords.yml"
 WIDGET = "content/widget.yml"
+PAGE = "content/page.yml"
 TRIAGE = "content/safety/triage/cough.yml"
 FACTS = "content/safety/triage/facts.yml"
 RULES = "content/safety/emergencies/bleeding.yml"
@@ -328,7 +329,7 @@ CASES = [
         '"resourceType": "Patient"',
         "resourceType must be 'Questionnaire'",
     ),
-    Broken("a question of no type", QUESTIONS, '"type": "boolean"', '"type": "yesno"', "yesno"),
+    Broken("a question of no type", QUESTIONS, '"type": "boolean"', '"type": "sonnet"', "sonnet"),
     # safety tables
     Broken("not YAML", KEYWORDS, "keywords:", "keywords: [", "not YAML"),
     Broken(
@@ -415,8 +416,8 @@ def check(project: Path, file: str) -> None:
         TABLES[Path(file).name](project / file)
     elif file.startswith("content/safety"):
         screens(made)
-    elif file.startswith("content/widget"):
-        load_texts(made.content_dir / "widget.yml")
+    elif file in (WIDGET, PAGE):
+        load_words(made.content_dir)
     else:
         clinics = load_clinics(made.clinics_dir)
         if not file.startswith("programs"):

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from carethread import bootstrap
-from carethread.channels.web.texts import load_texts
+from carethread.channels.words import load_words
 from carethread.cli import main
 from carethread.cli.content import content as command
 from carethread.cli.content import everything
@@ -67,7 +67,7 @@ def load(settings: Settings) -> None:
     clinics = load_clinics(settings.clinics_dir)
     bootstrap.content(settings, clinics)
     bootstrap.programs(settings, clinics)
-    load_texts(settings.content_dir / "widget.yml", bootstrap.reading(settings))
+    load_words(settings.content_dir, bootstrap.reading(settings))
 
 
 _MESSAGES = "content/messages/conversation.yml"

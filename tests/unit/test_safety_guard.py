@@ -41,6 +41,8 @@ def test_every_rule_keeps_its_word(guard: Guard) -> None:
         ("Hello {patient_name}", "placeholder"),
         ("Hello {{ name }}", "placeholder"),
         ("See http://example.org", "plain-link"),
+        ("See http://127.0.0.1.example.org/", "plain-link"),
+        ("See http://localhost@example.org/", "plain-link"),
         ("<script>alert(1)</script>", "markup"),
         ("safe\u202etext", "control-character"),
         ("   ", "empty"),
@@ -54,6 +56,7 @@ def test_blocked(guard: Guard, text: str, rule: str) -> None:
     "text",
     [
         "Your visit is on Monday at 9. Reply 1 to keep it.",
+        "Your page: http://127.0.0.1:8080/q/riverbend/x and https://example.org/q",
         "Please do not stop or change a medicine before you talk with us.",
         "Do you have a fever or an infection?",
         "Traiga todas sus medicinas a la cita.",

@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
+from carethread.channels.texts import PageTexts
 from carethread.channels.web.ledger import Change, Cursor, changes, unread
 from carethread.channels.web.limits import Limiter, Rate
 from carethread.channels.web.session import LIFETIME, BadToken, Visitor, issue, new_address, read
-from carethread.channels.web.texts import WidgetTexts, load_texts
+from carethread.channels.web.texts import WIDGET
 from carethread.clinic import Account, Clinic, Clinics, ConfigError
 from carethread.config import Settings
 from carethread.messaging.intake import Intake, clean
@@ -88,7 +89,7 @@ class Chat:
         self._clock = clock
         self._limits = limits
         self._secret = parts.settings.session_secret.get_secret_value()
-        self._texts: WidgetTexts = load_texts(
+        self._texts: PageTexts = WIDGET.load(
             parts.settings.content_dir / "widget.yml", load_reading(parts.settings.content_dir / "reading.yml")
         )
         self._sessions = Limiter(limits.sessions)
