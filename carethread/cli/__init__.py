@@ -5,16 +5,43 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from importlib import import_module
 
 import click
 
 from carethread import logs
-from carethread.cli import chat, content, doctor, evaluating, questionnaires, reading, review, safety, shell
 from carethread.clinic import ConfigError
 from carethread.config import Settings
 
+# Commands with a module of their own, imported when they are called: all of them together take seconds to import.
+_ELSEWHERE = {
+    "chat": ("chat", "chat"),
+    "checkin": ("chat", "checkin"),
+    "nlu": ("nlu", "nlu"),
+    "screen": ("reading", "screen"),
+    "doctor": ("doctor", "doctor"),
+    "safety": ("safety", "safety"),
+    "content": ("content", "content"),
+    "questionnaire": ("questionnaires", "questionnaire"),
+    "shell": ("shell", "shell"),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class Commands(click.Group):
+    """The commands here and those of other modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_ELSEWHERE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, name = _ELSEWHERE[cmd_name]
+        command: click.Command = getattr(import_module(f"carethread.cli.{module}"), name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="carethread")
 def app() -> None:
     """Keeps the thread of care between visits."""
@@ -91,19 +118,6 @@ def staff_add(clinic: str, email: str, name: str, password: str) -> None:
 
     asyncio.run(add(Settings(), clinic, email, name, password))
     click.echo(f"{email} can log in at /staff/{clinic}/login.")
-
-
-app.add_command(chat.chat)
-app.add_command(chat.checkin)
-app.add_command(reading.nlu)
-reading.nlu.add_command(evaluating.evaluate_command)
-reading.nlu.add_command(review.review_command)
-app.add_command(reading.screen)
-app.add_command(doctor.doctor)
-app.add_command(safety.safety)
-app.add_command(content.content)
-app.add_command(questionnaires.questionnaire)
-app.add_command(shell.shell)
 
 
 def main() -> None:

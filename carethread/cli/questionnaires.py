@@ -6,18 +6,14 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from carethread.bootstrap import content as load_texts
-from carethread.bootstrap import utc_now
 from carethread.clinic import Clinic, load_clinics
 from carethread.config import Settings
-from carethread.conversations.checkin import in_words
-from carethread.dialogue.content import Content
 from carethread.questionnaires import (
     Input,
     Question,
@@ -100,7 +96,7 @@ def run(
     Exits 1 when it did not come to its end: answers ran out, or a person would have to help.
     """
     context = _launch(json.load(launch) if launch is not None else {}, patient)
-    held = Held(read(file, value_sets), lang, utc_now(), quiet=as_json, launch=context, confirm=confirm)
+    held = Held(read(file, value_sets), lang, datetime.now(UTC), quiet=as_json, launch=context, confirm=confirm)
     lines = answers if answers is not None else sys.stdin
     asks = answers is None and sys.stdin.isatty() and not as_json
     step = held.hold(_typed() if asks else (line.rstrip("\n") for line in lines))
@@ -131,8 +127,9 @@ def walk_through(file: Path, value_sets: Path | None, lang: str, as_json: bool) 
     """
     questionnaire = read(file, value_sets)
     deadline = time.monotonic() + _PATIENCE
+    now = datetime.now(UTC)
     found = walk(
-        questionnaire, now=utc_now(), language=lang, launch=_launch({}, None), tired=lambda: time.monotonic() > deadline
+        questionnaire, now=now, language=lang, launch=_launch({}, None), tired=lambda: time.monotonic() > deadline
     )
     click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=1) if as_json else _told(found))
     if found.dead_ends or found.loops:
@@ -166,10 +163,12 @@ class Held:
         self._quiet = quiet
         self._launch = launch
         self._confirm = confirm
+        from carethread.bootstrap import content as load_texts  # seconds to import, and only this command needs it
+
         settings = Settings()
         clinics = load_clinics(settings.clinics_dir)
         self._clinic: Clinic = next(iter(clinics.values()))
-        self._content: Content = load_texts(settings, clinics).current
+        self._content = load_texts(settings, clinics).current
 
     def hold(self, lines: Iterable[str]) -> Step:
         step = start(
@@ -193,6 +192,8 @@ class Held:
             self._note("assistant", text)
 
     def _words(self, question: Question) -> str:
+        from carethread.conversations.checkin import in_words
+
         key, parameters = in_words(self._content, question, self._language)
         rendered = self._content.render(key, parameters, clinic=self._clinic, language=self._language, channel="sms")
         return rendered.text

@@ -85,7 +85,9 @@ def opened(
 ) -> Step:
     """The first question, or the one where the patient left off."""
     if run.state == "waiting" or not run.session:
-        return start(questionnaire, language=language, now=now, confirm=program.plan_of(run.questionnaire).confirm)
+        launch = {"patient": {"resourceType": "Patient", "id": run.patient_id}}
+        confirm = program.plan_of(run.questionnaire).confirm
+        return start(questionnaire, language=language, now=now, launch=launch, confirm=confirm)
     return resume(questionnaire, Session.from_json(run.session), language=language, now=now)
 
 

@@ -346,22 +346,25 @@ class _Loader:
     def _limit(self, raw: Mapping[str, Any], names: Sequence[str], link_id: str) -> Value | None:
         for extension in entries(raw.get("extension")):
             if _tail(str(extension.get("url") or "")) in names:
-                found = self._value(extension, link_id)
+                found = self._value(extension, link_id, "the limit is not checked")
                 if found is not None:
                     return found
         return None
 
     def _values(self, raws: object, link_id: str) -> tuple[Value, ...]:
-        found = [self._value(raw, link_id) for raw in raws] if isinstance(raws, list) else []
+        found = [self._value(raw, link_id, "it is not filled in") for raw in raws] if isinstance(raws, list) else []
         return tuple(value for value in found if value is not None)
 
-    def _value(self, raw: Any, link_id: str) -> Value | None:
+    def _value(self, raw: Any, link_id: str, instead: str = "") -> Value | None:
+        """The value[x] of an element. One that is not of its type is refused unless it can be done without."""
         try:
             return value_from(raw) if isinstance(raw, Mapping) else None
         except ValueError as error:
-            self.refuse(
-                link_id, f"it holds a value that is not of its type: {error}", "write the value in its own type"
-            )
+            reason, mend = f"it holds a value that is not of its type: {error}", "write the value in its own type"
+            if instead:
+                self.warn(link_id, reason, f"{instead}; {mend}")
+            else:
+                self.refuse(link_id, reason, mend)
             return None
 
     # --- expressions ----------------------------------------------------------------------------------------------
@@ -527,6 +530,8 @@ class _Loader:
         if any(times > 1 for times in Counter(item.link_id for item in order).values()):
             items = _renamed_displays(items, set())
             order = list(every(items))
+        if len({item.link_id for item in order}) < len(order):
+            return items  # refused: which of them is meant cannot be known
         by_link_id = {item.link_id: item for item in order}
         folded = {link_id.strip().casefold(): link_id for link_id in by_link_id}
         places = {item.link_id: place for place, item in enumerate(order)}

@@ -23,7 +23,7 @@ from carethread.questionnaires.enabling import holds
 from carethread.questionnaires.events import Answered, ConstraintBroken, NeedsHuman, Skipped, WrongFormat
 from carethread.questionnaires.questions import Question
 from carethread.questionnaires.samples import sample
-from carethread.questionnaires.values import Amount, Attachment, Coding, Value
+from carethread.questionnaires.values import Amount, Attachment, Coding, Value, compare
 
 _ROUNDS = 400  # conversations at most
 _WORK = 1_500_000  # items looked at, an expression counting as fifty, before the walk is content with what it has seen
@@ -39,12 +39,13 @@ Wish = Mapping[str, int]  # which answer of its list a question is to get
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer of the automatic patient: `text` as typed, `selected` a button's key."""
+    """One answer of the automatic patient: `text` as typed, `selected` a button's key, `also` what is said besides."""
 
     text: str
     selected: str | None = None
     value: Value | None = None
     media: tuple[Attachment, ...] = ()
+    also: tuple[Value, ...] = ()
 
 
 @dataclass(slots=True)
@@ -242,7 +243,7 @@ class _Walker:
             return
         before = next(iter(self._ways(asked, seen)), {})
         for place, reply in enumerate(self._replies.get(condition.question, ())):
-            if holds(condition, (reply.value,) if reply.value is not None else ()):
+            if holds(condition, (reply.value, *reply.also) if reply.value is not None else ()):
                 yield {**before, condition.question: place}
 
 
@@ -257,6 +258,9 @@ def replies(item: Item, waited_for: list[Condition], now: datetime) -> Iterator[
     named = [option for option in item.options[_OPTIONS:] if option.value in wanted or option.exclusive]
     for option in (*item.options[:_OPTIONS], *named):
         add(Reply(option.wording.text or option.key, option.key, option.value))
+    for several in _several(item, wanted):
+        first, *others = (item.options[place].value for place in several)
+        add(Reply(" and ".join(str(place + 1) for place in several), value=first, also=tuple(others)))
     if item.type == "boolean":
         add(Reply("yes", "true", Value("Boolean", True)))
         add(Reply("no", "false", Value("Boolean", False)))
@@ -274,6 +278,16 @@ def replies(item: Item, waited_for: list[Condition], now: datetime) -> Iterator[
     if not item.required or not found:
         add(Reply("skip"))
     yield from found.values()
+
+
+def _several(item: Item, wanted: list[Value]) -> Iterator[list[int]]:
+    """Places of options that are chosen together: the first two, and all that other items wait for."""
+    plain = [place for place, option in enumerate(item.options[:_OPTIONS]) if not option.exclusive]
+    waited_for = [place for place in plain if any(compare(item.options[place].value, one) == 0 for one in wanted)]
+    if item.repeats and len(plain) > 1:
+        yield plain[:2]
+        if len(waited_for) > 1:
+            yield waited_for
 
 
 def _texts(item: Item, wanted: list[Value], now: datetime) -> Iterator[str]:

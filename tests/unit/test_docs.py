@@ -153,15 +153,15 @@ def check_command(words: list[str], place: str) -> None:
         known = {option for parameter in group.params for option in parameter.opts} | {"--help"}
         if word in known:
             break
-        assert word in group.commands, place
-        group = group.commands[word]
+        assert word in group.list_commands(click.Context(group)), place
+        group = group.get_command(click.Context(group), word)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_option_of_a_command_exists(path: Path) -> None:
     for line in code_in(text_of(path)):
         for name, rest in re.findall(r"(?:^|[\s/(])carethread ([a-z]+)((?: [^|`&;)]+)?)", line):
-            command: click.Command = app.commands[name]
+            command: click.Command = app.get_command(click.Context(app), name)
             for word in rest.split():
                 if not isinstance(command, click.Group) or word not in command.commands:
                     break

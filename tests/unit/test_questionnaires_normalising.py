@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from forms import NOW, form, hold, q, scored
+from forms import NOW, extension, form, hold, q, scored
 
 from carethread.questionnaires import QuestionnaireRefused, load
 from carethread.questionnaires.walking import walk
@@ -46,6 +46,8 @@ DIRT = [
     (form(q("a", disabledDisplay="protected")), "a", "disabledDisplay", "a"),
     (form(q("a", text="<p>How&nbsp;are <b>you</b>?</p>")), "a", "HTML", "a"),
     (form(q("a", text="**How** are [you](https://x.example)?")), "a", "Markdown", "a"),
+    (form(q("a", "integer", initial=[{"valueInteger": "few"}])), "a", "not of its type", "a"),
+    (form(q("a", "integer", extension("minValue", valueInteger="few"))), "a", "not of its type", "a"),
     (form({}, q("a"), None), "-", "items is empty", "a"),
     (form({"type": "display", "text": "Hello"}, q("a")), "-", "display has no linkId", "a"),
     (form(q("d", "display"), q("d", "display"), q("a")), "d", "2 displays have this link id", "a"),
@@ -88,6 +90,8 @@ def test_dirt_is_put_up_with_and_named(resource: Any, link_id: str, words: str, 
         ({"resourceType": "Bundle", "entry": []}, "-", "no FHIR Questionnaire"),
         ({"resourceType": "Questionnaire", "item": "x"}, "-", "no items"),
         (form(q("a"), q("a", "integer")), "a", "2 items have this link id"),
+        (form(q("g", "group", item=[q("g", "group", item=[q("a")])])), "g", "2 items have this link id"),
+        (form(q("a", "choice", answerOption=[{"valueInteger": "few"}])), "a", "not of its type"),
         (form({"type": "string", "text": "?"}), "-", "no linkId"),
         (form(q("a", "")), "a", "no R4 item type"),
     ],

@@ -75,6 +75,27 @@ def test_a_chain_of_conditions_is_followed() -> None:
     assert walked(*chain).unreachable == []
 
 
+def test_what_only_two_options_together_switch_on_is_found() -> None:
+    both = [when("a", "=", answerString="x"), when("a", "=", answerString="z")]
+    found = walked(
+        item("a", "choice", answerOption=LETTERS, repeats=True), item("b", enableWhen=both, enableBehavior="all")
+    )
+    assert found.reached == ["a", "b"]
+
+
+def test_a_text_that_has_to_fit_a_pattern_is_written() -> None:
+    zip_code = {"url": "http://hl7.org/fhir/StructureDefinition/regex", "valueString": r"^[A-Z]{2}-\d{5}(\.\d+)?$"}
+    found = walked(item("a", "string", required=True, extension=[zip_code]), item("b"))
+    assert (found.reached, found.dead_ends) == (["a", "b"], [])
+
+
+def test_rows_and_photos_are_gone_through() -> None:
+    rows = item("g", "group", repeats=True, item=[item("a", "string", repeats=True), item("b", "attachment")])
+    found = walked(rows, item("c", "dateTime"), item("d", "time"), item("e", "url"), item("f", "reference"))
+    assert found.reached == ["a", "b", "c", "d", "e", "f"]
+    assert found.loops == []
+
+
 def test_hidden_and_display_items_are_not_waited_for() -> None:
     hidden = {"url": "http://hl7.org/fhir/StructureDefinition/questionnaire-hidden", "valueBoolean": True}
     found = walked(item("d", "display"), item("h", extension=[hidden]), item("a"))
