@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ from typing import Any, cast
 import click
 
 from carethread.bootstrap import content as load_texts
+from carethread.bootstrap import meaning as load_meaning
 from carethread.bootstrap import utc_now
 from carethread.clinic import Clinic, load_clinics
 from carethread.config import Settings
@@ -85,6 +87,29 @@ def walk_through(file: Path, lang: str, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+@questionnaire.command()
+def learn() -> None:
+    """Fit the reading of meanings to carethread/questionnaires/answers again, and say how well it reads new items.
+
+    It takes a few minutes. Run it when the answers, or the readers of answers, have changed.
+    """
+    try:
+        from carethread.questionnaires.meaning_training import ANSWERS, read_answers
+        from carethread.questionnaires.meaning_training import learn as fit
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error}; fitting needs the development environment (make setup)") from None
+    from carethread.questionnaires.meaning import MODEL
+    from carethread.safety.encoder import SentenceEncoder
+
+    learned = fit(read_answers(ANSWERS), SentenceEncoder())
+    learned.meaning.save(MODEL)
+    click.echo("Of answers to items that the model was not fitted to, grammar alone → with meaning:")
+    for tally in learned.tallies:
+        click.echo(f"  {tally}")
+    click.echo(f"limits: {asdict(learned.meaning.limits)}")
+    click.echo(f"Wrote {MODEL}.")
+
+
 class Held:
     """A questionnaire held with whoever gives the lines."""
 
@@ -108,7 +133,8 @@ class Held:
             if not line.strip():
                 continue
             self._note("patient", line)
-            step = answer(self.questionnaire, step.session, Input(line, self._language, f"line-{number}", self._now))
+            message = Input(line, self._language, f"line-{number}", self._now)
+            step = answer(self.questionnaire, step.session, message, meaning=load_meaning())
             self._put(step)
         return step
 

@@ -65,7 +65,8 @@ class Answers(Step):
         if run is None or run.state != "running":
             return True
         program, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
-        step = runs.take(questionnaire, run, Input(ctx.text, ctx.language, ctx.message_id, ctx.now))
+        message = Input(ctx.text, ctx.language, ctx.message_id, ctx.now)
+        step = runs.take(questionnaire, run, message, meaning=ctx.parts.meaning)
         if self._something_else(
             ctx, questionnaire.item(step.session.current.link_id) if step.session.current else None, step
         ):

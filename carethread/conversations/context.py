@@ -21,6 +21,7 @@ from carethread.escalation import open_escalation, pause_for_emergency, pause_fo
 from carethread.messaging.outbox import Say, is_verified
 from carethread.programs.library import Programs
 from carethread.questionnaires.readings import Option
+from carethread.questionnaires.understanding import Second
 from carethread.safety.triage import TriageTable
 from carethread.storage.database import Database
 from carethread.storage.models import ActionOnce, Conversation, Outbox
@@ -45,6 +46,7 @@ class Parts:
     triage: TriageTable
     content: ContentStore
     clock: Callable[[], datetime]
+    meaning: Second | None = None  # reads answers that grammar does not; None: it could not be loaded
 
 
 @dataclass(slots=True)

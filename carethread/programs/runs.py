@@ -26,6 +26,7 @@ from carethread.questionnaires import (
     start,
     to_response,
 )
+from carethread.questionnaires.understanding import Second
 from carethread.storage.models import Enrolment, QuestionnaireRun, Touchpoint
 
 
@@ -78,9 +79,11 @@ def opened(questionnaire: Questionnaire, run: QuestionnaireRun, *, language: str
     return resume(questionnaire, Session.from_json(run.session), language=language, now=now)
 
 
-def take(questionnaire: Questionnaire, run: QuestionnaireRun, message: Input) -> Step:
+def take(
+    questionnaire: Questionnaire, run: QuestionnaireRun, message: Input, *, meaning: Second | None = None
+) -> Step:
     """What a message is to the waiting question. Nothing is kept yet."""
-    return answer(questionnaire, Session.from_json(run.session), message)
+    return answer(questionnaire, Session.from_json(run.session), message, meaning=meaning)
 
 
 def lost(step: Step) -> bool:

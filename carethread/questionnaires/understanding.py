@@ -1,7 +1,7 @@
 """What a text answers to an item: a value, a choice still open between some, a value out of range, or nothing."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +20,7 @@ from carethread.questionnaires.readings import (
 )
 from carethread.questionnaires.values import Amount, Value, compare
 
+_OWN_WORDS = ("string", "text", "open-choice")  # taken as they are when the question was put before
 _WIDEST_SCALE = 20  # a wider range of whole numbers is no scale whose ends have words
 
 
@@ -64,6 +65,9 @@ class NotUnderstood:
 
 Outcome = Taken | Which | Beyond | TooLong | NothingToSay | NotUnderstood
 
+# What an answer is taken for in the end: of item, text, language and what the readers here made of it (see `meaning`).
+Second = Callable[[Item, str, str, Outcome], Outcome]
+
 
 def understand(
     item: Item,
@@ -74,12 +78,18 @@ def understand(
     between: Sequence[str] = (),
     again: bool = False,
     numbered: bool = False,
+    meaning: Second | None = None,
 ) -> Outcome:
     """Reads a text as an answer to an item.
 
     `between` are the answers the patient was asked to choose from last, in the order shown; `numbered` says that
-    a number was asked for; `again` that the question was put before, so that a free text is taken as it is.
+    a number was asked for; `again` that the question was put before, so that a free text is taken as it is. `meaning` has the last word.
     """
+    if meaning is not None:
+        outcome = understand(item, text, language, now, between=between, again=again, numbered=numbered)
+        judged = meaning(item, text, language, outcome)
+        own = isinstance(outcome, Taken) and outcome.how == "exact" and item.type in _OWN_WORDS
+        return outcome if again and own and not isinstance(judged, Taken) else judged
     if not text.strip() or not re.search(r"\w|[^\x00-\x7f]", text):
         return NotUnderstood()
     if between and item.type not in ("choice", "open-choice"):
