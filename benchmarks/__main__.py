@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from benchmarks import long_conversation, start, turns, understanding
+from benchmarks import answers, long_conversation, start, turns, understanding
 
 BENCHMARKS = {
+    "answers": answers.main,
     "turns": turns.main,
     "start": start.main,
     "long-conversation": long_conversation.main,

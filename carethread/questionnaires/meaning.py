@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from carethread.questionnaires.definition import AnswerOption, Item
 from carethread.questionnaires.readings import read_yes_no
+from carethread.questionnaires.readings.lexicon import load_table
 from carethread.questionnaires.readings.text import words
 from carethread.questionnaires.understanding import (
     NothingToSay,
@@ -43,10 +44,11 @@ DIMENSIONS: Final = 512  # of a sentence vector
 BUCKETS: Final = 2_048  # that n-grams are hashed into
 PROJECTED: Final = 48  # directions in which the options of the training data differ most
 ABOUT: Final = PROJECTED + 2  # what is known of an option: the directions, and whether it is a yes or a no
-PAIRED: Final = 9  # numbers that compare an answer with an option
+PAIRED: Final = 14  # numbers that compare an answer with an option
 AROUND: Final = 16  # numbers about an answer as a whole
 MOST_OPTIONS: Final = 30  # longer lists are read by their words alone
 MOST_WORDS: Final = 60  # a longer answer tells a story; nobody should take one value from it
+_NEGATORS: Final = frozenset(load_table("choice")["negators"]) | {"nothing", "nobody", "nada", "nadie", "aint", "wont"}
 _REMEMBERED: Final = 512  # items whose options are kept as vectors
 _ASK, _OWN = -2, -1  # places of "ask again" and "words of the patient's own" after the options' probabilities
 _BY_PLACE: Final = ("number", "letter", "proposed")  # hows of readings that the model never doubts
@@ -114,6 +116,7 @@ class Form:
     joined_holder: NDArray[np.int64]
     grams: Floats  # (wordings, BUCKETS), in the order of `near`
     question: Floats  # (languages, DIMENSIONS)
+    asked: Floats  # (languages, BUCKETS), n-grams of the question
     polar: tuple[int, ...]  # +1 for an option that is a yes, -1 for a no
 
 
@@ -307,6 +310,7 @@ def form_of(item: Item, encoder: Encoder) -> Form | None:
         joined_holder=np.array([place for place, _ in joined], dtype=np.int64),
         grams=np.array([hashed(text) for _, text in near], dtype=np.float32).reshape(-1, BUCKETS),
         question=rows[: len(questions)],
+        asked=np.array([hashed(text) for text in questions], dtype=np.float32),
         polar=tuple(polar),
     )
 
@@ -323,6 +327,7 @@ def features(item: Item, form: Form, text: str, language: str, vector: Floats, o
     placed = taken and not is_by_words(item, outcome)
     polarity = read_yes_no(text, language)
     spoken = 0.0 if polarity is None else polarity.confidence * (1 if polarity.value else -1)
+    hints = _hints(form, text, vector, grams)
     paired = np.zeros((count, PAIRED), dtype=np.float32)
     for place, key in enumerate(form.keys):
         rivals = np.delete(near, place)
@@ -336,6 +341,7 @@ def features(item: Item, form: Form, text: str, language: str, vector: Floats, o
             key in chosen and not taken,
             form.polar[place] * spoken,
             item.type == "boolean",
+            *(form.polar[place] * hint for hint in hints),
         )
     ranked = np.sort(near)[::-1]
     length = len(words(text))
@@ -362,6 +368,14 @@ def features(item: Item, form: Form, text: str, language: str, vector: Floats, o
     )
     said = np.concatenate([2 * vector, grams]).astype(np.float32)
     return Features(said, form.vectors, paired, around, item.type == "boolean", item.type != "boolean")
+
+
+def _hints(form: Form, text: str, vector: Floats, grams: Floats) -> tuple[float, ...]:
+    """For a yes (or against a no): whether an answer denies, says the question's words, is about the same; together."""
+    denies = any(word in _NEGATORS for word in words(text))
+    says = float((form.asked @ grams).max())
+    same = float((form.question @ vector).max())
+    return (1.0 if denies else 0.0, says, says if denies else 0.0, same, same if denies else 0.0)
 
 
 def about(form_vectors: Floats, boolean: bool, centre: Floats, directions: Floats) -> Floats:

@@ -8,20 +8,67 @@ from decimal import Decimal
 
 from carethread.questionnaires.definition import AnswerOption, Item
 from carethread.questionnaires.readings import (
+    Choice,
+    Control,
+    Encoder,
     Option,
+    Quantity,
     Reading,
     Scale,
+    alike,
+    asked_period,
+    asked_units,
+    asks_ahead,
+    asks_back,
+    asks_birth,
+    corrected,
+    is_a_scale,
+    is_about_the_question,
+    is_empty_option,
+    is_negated,
+    is_undermined,
+    is_usual,
+    measure_of,
+    only_takes_back,
+    place_on,
+    polar_options,
+    read_birth_date,
     read_choice,
+    read_control,
     read_date,
+    read_fraction,
+    read_in_interval,
+    read_label,
+    read_moment,
+    read_none,
     read_number,
+    read_on_scale,
+    read_one,
+    read_pressure,
     read_quantity,
+    read_several,
+    read_similar,
+    read_state,
+    read_time,
+    read_url,
     read_yes_no,
+    says_no_option,
     says_nothing,
+    topics,
+    usual_units,
 )
+from carethread.questionnaires.readings.text import fold, plain
 from carethread.questionnaires.values import Amount, Value, compare
 
 _OWN_WORDS = ("string", "text", "open-choice")  # taken as they are when the question was put before
 _WIDEST_SCALE = 20  # a wider range of whole numbers is no scale whose ends have words
+_MOST_CANDIDATES = 4  # more numbers than this are no choice to offer
+_SURE_NO = 0.85
+_SHORT_DENIAL = 4  # words
+_PLAINLY = 0.9  # from here a yes is one even with a question mark behind it
+_LARGEST = 2**31  # FHIR's integer; no clinical number is larger
+_ALWAYS = 100  # percent of the time
+_POSSIBLE = 0.5  # confidence from which a reading of a date is worth offering
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +90,7 @@ class Which:
 
 @dataclass(frozen=True, slots=True)
 class Beyond:
-    """A value outside the item's limits."""
+    """A value outside the item's limits, or outside what can be measured of what it asks."""
 
     said: str
 
@@ -78,45 +125,114 @@ def understand(
     between: Sequence[str] = (),
     again: bool = False,
     numbered: bool = False,
+    encoder: Encoder | None = None,
     meaning: Second | None = None,
 ) -> Outcome:
     """Reads a text as an answer to an item.
 
     `between` are the answers the patient was asked to choose from last, in the order shown; `numbered` says that
-    a number was asked for; `again` that the question was put before, so that a free text is taken as it is. `meaning` has the last word.
+    a number was asked for; `again` that the question was put before, so that a free text is taken as it is.
+    `now` is the patient's time in their zone. `encoder` turns texts into vectors whose angle tells how alike they
+    are in meaning; with it, a paraphrase of one option is taken where no word of it was said. `meaning` has the last
+    word on what all of these make of it.
     """
     if meaning is not None:
-        outcome = understand(item, text, language, now, between=between, again=again, numbered=numbered)
+        outcome = understand(
+            item, text, language, now, between=between, again=again, numbered=numbered, encoder=encoder
+        )
         judged = meaning(item, text, language, outcome)
         own = isinstance(outcome, Taken) and outcome.how == "exact" and item.type in _OWN_WORDS
         return outcome if again and own and not isinstance(judged, Taken) else judged
     if not text.strip() or not re.search(r"\w|[^\x00-\x7f]", text):
         return NotUnderstood()
+    asked = _Asked(item, language, now, tuple(between), again=again, numbered=numbered, encoder=encoder)
     if between and item.type not in ("choice", "open-choice"):
         chosen = _of_values(item, text, language, between)
         if chosen is not None:
             return chosen
-    if item.type == "boolean":
-        return _boolean(text, language, numbered=numbered)
-    if item.type in ("choice", "open-choice"):
-        return _choice(item, text, language, between, numbered=numbered)
-    if item.type in ("integer", "decimal"):
-        return _number(item, text, language)
-    if item.type == "quantity":
-        return _quantity(item, text, language)
-    if item.type == "date":
-        return _date(item, text, language, now)
-    return _text(item, text, language, again=again)
+    exact = exactly_an_option(item, text, language)
+    if exact is not None and not between and not numbered:
+        return exact
+    if not (again and item.type in ("string", "text")) and _is_request(asked, text):
+        return NotUnderstood()
+    return _with_correction(asked, text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An item as it was put."""
+
+    item: Item
+    language: str
+    now: datetime
+    between: tuple[str, ...]
+    again: bool
+    numbered: bool
+    encoder: Encoder | None
+
+    @property
+    def wording(self) -> str:
+        return self.item.wording.in_language(self.language)
+
+
+def _is_request(asked: _Asked, text: str) -> bool:
+    """Whether the patient asks or wishes something instead of answering."""
+    if asked.item.type not in ("string", "text") and asks_back(text, asked.language):
+        return True
+    if only_takes_back(text, asked.language):
+        return True
+    control = read_control(text, asked.language)
+    return control is not None and control.sure
+
+
+def _with_correction(asked: _Asked, text: str) -> Outcome:
+    """ "5 no wait 6" is 6, where both are answers."""
+    outcome = _read(asked, text)
+    if asked.item.type in ("string", "text", "open-choice"):
+        return outcome
+    taken_back = corrected(text, asked.language)
+    if taken_back is None:
+        return outcome
+    before, after, plainly = taken_back
+    if not plainly and asked.item.type in ("boolean", "choice"):
+        return outcome  # "headache, no nausea"
+    instead = _read(asked, after)
+    if not isinstance(instead, Taken | Which | Beyond):
+        return outcome
+    if plainly or not isinstance(_read(asked, before), NotUnderstood):
+        return instead
+    return outcome
+
+
+def _read(asked: _Asked, text: str) -> Outcome:
+    return _READERS.get(asked.item.type, _text)(asked, text)
 
 
 def exactly_an_option(item: Item, text: str, language: str) -> Taken | None:
     """The option whose very words were written: "not sure" is an answer where it is offered."""
     options = offered(item.options, language)
-    choice = read_choice(text, options, language) if options else None
-    if choice is None or choice.picked is None or choice.picked.confidence < 1:
+    picked = read_label(text, options) if options and text.strip() else None
+    if picked is None:
+        return _same_request(item, text, language)
+    option = item.option(picked.value)
+    return None if option is None else Taken((option.value,), picked.how, 1.0)
+
+
+def _same_request(item: Item, text: str, language: str) -> Taken | None:
+    """The option that says what a request says: "idk" where "Don't know" is offered."""
+    control = read_control(text, language) if item.options else None
+    if control is None or not control.sure or control.value not in _OFFERED_REQUESTS:
         return None
-    option = item.option(choice.picked.value)
-    return None if option is None else Taken((option.value,), choice.picked.how, 1.0)
+    same = [
+        option
+        for option in item.options
+        for meant in [read_control(option.wording.in_language(language), language)]
+        if meant is not None and meant.value is control.value
+    ]
+    return Taken((same[0].value,), "synonym", 0.95) if len(same) == 1 else None
+
+
+_OFFERED_REQUESTS = (Control.DONT_KNOW, Control.DECLINE, Control.SKIP)
 
 
 def offered(options: Sequence[AnswerOption], language: str) -> list[Option]:
@@ -141,29 +257,270 @@ def key_value(item: Item, key: str) -> Value | None:
     if item.type in ("integer", "decimal") and re.fullmatch(r"-?\d{1,9}(\.\d{1,6})?", key):
         value = _numeric(item, Decimal(key))
         return value if value is not None and not _beyond(item, value) else None
+    if item.type == "quantity":
+        return _quantity_key(item, key)
     if item.type == "date" and re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?", key):
         return Value("Date", key)
+    if item.type == "time" and re.fullmatch(r"\d\d:\d\d:\d\d", key):
+        return Value("Time", key)
+    if item.type == "dateTime" and re.fullmatch(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d:\d\d([+-]\d\d:\d\d|Z))?)?)?", key):
+        return Value("DateTime", key)
     return None
 
 
-def _boolean(text: str, language: str, *, numbered: bool) -> Outcome:
-    if numbered and text.strip().rstrip(".)") in ("1", "2"):
+def _quantity_key(item: Item, key: str) -> Value | None:
+    """ "150 lb": a number and a unit as `Which` writes a quantity."""
+    number, _, written = key.partition(" ")
+    if not re.fullmatch(r"-?\d{1,9}(\.\d{1,6})?", number):
+        return None
+    unit = next((unit for unit in item.units if written in (unit.code, unit.display)), None)
+    if unit is None and (written or item.units):
+        return None
+    return Value("Quantity", _amount(item, Quantity(Decimal(number), unit.code if unit is not None else "")))
+
+
+# --- yes and no -------------------------------------------------------------------------------------------------
+
+
+def _boolean(asked: _Asked, text: str) -> Outcome:
+    if asked.numbered and text.strip().rstrip(".)") in ("1", "2"):
         return Taken((Value("Boolean", text.strip().startswith("1")),), "number", 0.95)
-    reading = read_yes_no(text, language)
-    if reading is None or not reading.sure or reading.how == "synonym":  # "ok" agrees, it does not state a fact
-        return NotUnderstood()
-    return _taken(Value("Boolean", reading.value), reading)
+    reading = read_yes_no(text, asked.language)
+    states = reading is not None and reading.sure and reading.how != "synonym"  # "ok" agrees, it does not state a fact
+    asking = text.rstrip().endswith("?") and reading is not None and reading.confidence < _PLAINLY
+    if reading is not None and states and not asking:
+        undermined = is_undermined(reading, text, asked.wording, asked.language)
+        if not undermined and not _lacks_something_else(asked, text, reading):
+            return _taken(Value("Boolean", reading.value), reading)
+    state = read_state(text, asked.wording, asked.language)
+    if state is not None and state.sure:
+        return _taken(Value("Boolean", state.value), state)
+    return NotUnderstood()
+
+
+_LACKS = re.compile(
+    r"\b(?:have|had|got|tengo|tenemos|hay|tenia)\b(?:\s+(?:a|an|un|una|my|mi|the|el|la))?\s+\w+", re.IGNORECASE
+)
+
+
+def _lacks_something_else(asked: _Asked, text: str, reading: Reading[bool]) -> bool:
+    """ "i dont have a thermometer" says why nothing can be said, not no."""
+    if reading.value or not reading.rest or reading.span[0] > 1 or not _LACKS.search(text):
+        return False
+    said = text[reading.span[0] : reading.span[1]].lower()
+    return said.endswith(("have", "tengo", "hay")) and not is_about_the_question(
+        reading.rest, asked.wording, asked.language
+    )
 
 
 def _taken(value: Value, reading: Reading[object]) -> Taken:
     return Taken((value,), reading.how, round(reading.confidence, 3), reading.rest)
 
 
-def _choice(item: Item, text: str, language: str, between: Sequence[str], *, numbered: bool) -> Outcome:
-    shown = [option for option in item.options if option.key in between] or list(item.options)
-    choice = read_choice(text, offered(shown, language), language, numbered=numbered)
+# --- choices ----------------------------------------------------------------------------------------------------
+
+
+# "right" in these is no side.
+_IDIOMS = re.compile(r"\b(?:right (?:now|away|there|here)|all right)\b", re.IGNORECASE)
+
+
+def _choice(asked: _Asked, text: str) -> Outcome:
+    item, language = asked.item, asked.language
+    text = _IDIOMS.sub(" ", text)
+    if not text.strip(" ,.!?"):
+        return NotUnderstood()
+    shown = [option for option in item.options if option.key in asked.between] or list(item.options)
+    options = offered(shown, language)
+    written = _OTHER.match(text.strip()) if item.type == "open-choice" else None
+    if written is not None:
+        return _kept_text(item, written.group(1).strip(), again=True)
+    empties = [option for option in options if says_no_option(option.label, language)]
+    if not empties:
+        empties = [option for option in options if is_empty_option(option.label, language)]
+    empty = empties[0] if len(empties) == 1 else None
+    if empty is not None and _says_none(asked, text, options, empty):
+        return _chosen(item, Choice(picked=Reading(empty.value, 0.85, (0, len(text)), "polarity")))
+    if item.repeats:
+        several = _several(asked, text, [option for option in options if option is not empty])
+        if several is not None:
+            return several
+    choice = _one(asked, text, options)
     if not choice.understood and len(shown) < len(item.options):
-        choice = read_choice(text, offered(item.options, language), language)
+        choice = _one(asked, text, offered(item.options, language))
+    if item.repeats and choice.between and _all_named(choice, text):
+        choice = Choice(several=choice.between)
+    outcome = _chosen(item, _with_topics(asked, text, choice, options))
+    if not isinstance(outcome, NotUnderstood) or choice.any:
+        return outcome
+    plainly_no = says_no_option(text, language, least=_SURE_NO) and not re.search(r"\bnot\b", text, re.IGNORECASE)
+    if empty is not None and (plainly_no or _denies(asked, text, empty)):
+        return _chosen(item, Choice(picked=Reading(empty.value, 0.75, (0, len(text)), "polarity")))
+    outcome = _chosen(item, _by_topic(asked, text, options))
+    if not isinstance(outcome, NotUnderstood):
+        return outcome
+    if asked.encoder is not None:
+        similar = read_similar(text, options, asked.wording, asked.encoder)
+        outcome = _chosen(item, similar)
+        if not isinstance(outcome, NotUnderstood):
+            return outcome
+    return _other(asked, text) if item.type == "open-choice" else NotUnderstood()
+
+
+_UNSURE = re.compile(r"\b(?:know|sure|remember|recall|se|recuerdo|acuerdo|segur[oa])\b", re.IGNORECASE)
+
+
+def _says_none(asked: _Asked, text: str, options: Sequence[Option], empty: Option) -> bool:
+    """Whether a text says that nothing applies, and neither a scale nor another option says it better."""
+    if not says_no_option(text, asked.language, least=_SURE_NO):
+        return False
+    said = topics(text, asked.language)
+    others = [option for option in options if option is not empty and said & topics(option.label, asked.language)]
+    return not others and not is_a_scale([option.label for option in options], asked.language)
+
+
+def _denies(asked: _Asked, text: str, empty: Option) -> bool:
+    """ "don't drink" to "How often do you drink?": a short denial of what was asked."""
+    short = len(text.split()) <= _SHORT_DENIAL and is_negated(text) and not _UNSURE.search(fold(text).text)
+    spoken = read_yes_no(text, asked.language)
+    if not short or (spoken is not None and spoken.value):
+        return False
+    return is_about_the_question(text, asked.wording, asked.language) and not any(
+        is_about_the_question(text, option.wording.in_language(asked.language), asked.language)
+        for option in asked.item.options
+        if option.key != empty.value
+    )
+
+
+def _with_topics(asked: _Asked, text: str, choice: Choice, options: Sequence[Option]) -> Choice:
+    """The choice, or both where the text is also about another option: "mi esposo y mi hija"."""
+    if choice.picked is None or choice.picked.confidence >= 1 or choice.picked.how in ("number", "letter"):
+        return choice
+    said = topics(text, asked.language)
+    about = [option for option in options if said & topics(option.label, asked.language)]
+    others = [option for option in about if option.value != choice.picked.value]
+    if not others or (is_negated(text) and choice.picked.how == "exact"):
+        return choice
+    readings = tuple(Reading(option.value, 0.8, choice.picked.span, "synonym") for option in others)
+    return Choice(between=(choice.picked, *readings))
+
+
+def _by_topic(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
+    """The one option about the same as the text: "my head hurts" of "Headache"."""
+    said = topics(text, asked.language)
+    spoken = read_yes_no(text, asked.language)
+    if not said or (spoken is not None and not spoken.value) or is_negated(text) or _OR.search(text):
+        return Choice()
+    same = [option for option in options if said & topics(option.label, asked.language)]
+    return Choice(picked=Reading(same[0].value, 0.75, (0, len(text)), "synonym")) if len(same) == 1 else Choice()
+
+
+def _one(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
+    """One option: its very words or place in the list, else where the words stand on the options' scale."""
+    labels = [option.label for option in options]
+    counted = read_in_interval(text, labels, asked.language, asked.wording)
+    if counted is not None and counted.place is not None and not asked.numbered:
+        places = {counted.place}
+        if counted.bare and 1 <= int(re.sub(r"\D", "", text)) <= len(options):
+            places.add(int(re.sub(r"\D", "", text)) - 1)
+        found = tuple(Reading(options[place].value, 0.9, (0, len(text)), "number") for place in sorted(places))
+        return Choice(picked=found[0]) if len(found) == 1 else Choice(between=found)
+    choice = read_choice(text, options, asked.language, numbered=asked.numbered)
+    if counted is not None and not counted.bare and (choice.picked is None or choice.picked.how != "exact"):
+        return Choice()  # a number that no option holds
+    if choice.picked is not None and choice.picked.sure and choice.picked.how in ("number", "letter"):
+        return choice
+    if choice.picked is not None and choice.picked.confidence >= 1:
+        return choice
+    period = asked_period(asked.wording, asked.language)
+    if is_a_scale(labels, asked.language) and _compares(text, options):
+        return Choice()
+    placed = read_on_scale(text, labels, asked.language, period=period)
+    if placed is None and is_a_scale(labels, asked.language):
+        return choice if _is_worded(choice, text, options) else Choice()
+    if placed is None:
+        return _unless_plain(asked, text, choice, options)
+    readings = tuple(
+        Reading(options[place].value, placed.confidence, (0, len(text)), "synonym") for place in placed.nearest
+    )
+    return Choice(picked=readings[0]) if placed.certain else Choice(between=readings)
+
+
+def _unless_plain(asked: _Asked, text: str, choice: Choice, options: Sequence[Option]) -> Choice:
+    """A plain yes or no picks the option that is one, whatever words it shares with others ("i dont", "Don't know")."""
+    spoken = read_yes_no(text, asked.language)
+    sure = spoken is not None and spoken.sure and not spoken.rest and spoken.how == "polarity"
+    if sure and spoken is not None and choice.picked is not None and choice.picked.how != "exact":
+        polar = polar_options(options, asked.language, spoken.value)
+        if len(polar) == 1:
+            return Choice(picked=Reading(polar[0].value, 0.85, spoken.span, "polarity"))
+    if choice.picked is not None and _leaves_open(asked, text, choice.picked, options):
+        return Choice()
+    return choice
+
+
+def _leaves_open(asked: _Asked, text: str, picked: Reading[str], options: Sequence[Option]) -> bool:
+    """ "uber or bus": one of two things said is no option."""
+    parts = [part for part in _OR.split(text) if part.strip()]
+    if len(parts) < 2 or picked.how in ("number", "letter"):
+        return False
+    read = [read_choice(part, options, asked.language).picked for part in parts]
+    return any(one is None or not one.sure for one in read)
+
+
+_OR = re.compile(r"\b(?:or|o|u)\b", re.IGNORECASE)
+
+
+def _compares(text: str, options: Sequence[Option]) -> bool:
+    """ "more than mild", "menos que moderado": more or less than an option, not it."""
+    said = plain(text)
+    labels = (plain(label) for option in options for label in (option.label, *option.synonyms))
+    return any(
+        label and not _COMPARED.match(label) and _COMPARING.search(said.partition(label)[0])
+        for label in labels
+        if label in said
+    )
+
+
+_COMPARING = re.compile(r"\b(?:more|less|worse|better|over|under|mas|menos|peor|mejor) (?:than |de |que )?$")
+_COMPARED = re.compile(r"(?:more|less|mas|menos|much|mucho)\b")
+
+
+def _all_named(choice: Choice, text: str) -> bool:
+    """ "diabetes high blood pressure": whole labels side by side, with no "or" between them."""
+    named = all(reading.how == "exact" for reading in choice.between)
+    return named and not _OR.search(text)
+
+
+def _is_worded(choice: Choice, text: str, options: Sequence[Option]) -> bool:
+    """Whether a choice on a scale rests on more than a word shared: "more than before" is not "More than half"."""
+    if choice.picked is None or choice.picked.how in ("number", "letter"):
+        return True
+    if choice.picked.how in ("exact", "polarity"):
+        return not _compares(text, options) and (choice.picked.how == "exact" or len(text.split()) == 1)
+    labels = [
+        label for option in options if option.value == choice.picked.value for label in (option.label, *option.synonyms)
+    ]
+    return any(alike(text, label) for label in labels)
+
+
+def _several(asked: _Asked, text: str, options: Sequence[Option]) -> Outcome | None:
+    """Several of the options, of which `options` are those that do not stand for "none"."""
+    item = asked.item
+
+    def read(part: str) -> Choice:
+        found = _one(asked, part, offered(item.options, asked.language))
+        single = found.picked is not None and item.option(found.picked.value) is not None
+        return found if single or found.between else Choice()
+
+    found = read_several(text, options, asked.language, read)
+    if found is None or (found.unclear and not found.values):
+        return NotUnderstood() if found is not None else None
+    chosen = [option.value for option in item.options if option.key in found.values]
+    how = "number" if any(char.isdigit() for char in text) else "synonym"
+    return Taken(tuple(chosen), how, 0.9, found.rest) if chosen else None
+
+
+def _chosen(item: Item, choice: Choice) -> Outcome:
     if choice.picked is not None and choice.picked.sure:
         option = item.option(choice.picked.value)
         if option is not None:
@@ -173,23 +530,51 @@ def _choice(item: Item, text: str, language: str, between: Sequence[str], *, num
         return Taken(tuple(option.value for option in options), "number", 0.9)
     if choice.between or choice.several:
         return Which(tuple(reading.value for reading in (*choice.between, *choice.several)))
-    if item.type == "open-choice" and not choice.any:
-        return _text(item, text, language, again=True)
     return NotUnderstood()
 
 
-def _text(item: Item, text: str, language: str, *, again: bool) -> Outcome:
-    if not item.required and says_nothing(text, language):
+_OTHER = re.compile(r"^\W*(?:other|otro|otra|otros|otras)\s*[:,;–-]\s*(\S.*)$", re.IGNORECASE | re.DOTALL)
+
+
+def _other(asked: _Asked, text: str) -> Outcome:
+    """What is not offered, in the patient's words: "other: my nephew's taxi"."""
+    bare = read_yes_no(text, asked.language)
+    if re.fullmatch(r"\W*\d+\W*|\W*\w\W*", text) or (bare is not None and not bare.rest):
+        return NotUnderstood()  # a number past the end of the list, a letter, a mere yes or no
+    return _kept_text(asked.item, text.strip(), again=True)
+
+
+# --- texts ------------------------------------------------------------------------------------------------------
+
+
+def _text(asked: _Asked, text: str) -> Outcome:
+    item = asked.item
+    if not item.required and says_nothing(text, asked.language):
         return NothingToSay()
-    spoken = read_yes_no(text, language)
-    if spoken is not None and spoken.value and spoken.sure and not spoken.rest and not again:
+    spoken = read_yes_no(text, asked.language)
+    if spoken is not None and spoken.value and spoken.sure and not spoken.rest and not asked.again:
         return NotUnderstood()  # "yes" to "anything else?": go on and say it
-    words = text.strip()
+    if item.type == "string" and _measure(asked) == "pressure":
+        pair = read_pressure(text, asked.language)
+        if pair is not None:
+            return Taken((Value("String", f"{pair.value[0]}/{pair.value[1]}"),), "number", pair.confidence, pair.rest)
+    return _kept_text(item, text.strip(), again=asked.again)
+
+
+def _kept_text(item: Item, words: str, *, again: bool) -> Outcome:
     if item.max_length is not None and len(words) > item.max_length:
         if not again:
             return TooLong()
         words = words[: item.max_length].rstrip()
     return Taken((Value("String", words),), "exact", 1.0)
+
+
+def _url(asked: _Asked, text: str) -> Outcome:
+    reading = read_url(text, asked.language)
+    return NotUnderstood() if reading is None else _taken(Value("Uri", reading.value), reading)
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------
 
 
 def scale_of(item: Item) -> Scale | None:
@@ -204,20 +589,73 @@ def scale_of(item: Item) -> Scale | None:
     return Scale(int(low.value), int(high.value))
 
 
-def _number(item: Item, text: str, language: str) -> Outcome:
-    if item.units:
-        quantities = read_quantity(text, language, [unit.code for unit in item.units[:1]])
-        readings = [
-            Reading(reading.value.value, reading.confidence, reading.span, reading.how) for reading in quantities
-        ]
+def _measure(asked: _Asked) -> str | None:
+    item = asked.item
+    codes, units = [code.code for code in item.codes], [unit.code for unit in item.units]
+    return measure_of(codes, units, asked.wording, asked.language)
+
+
+def _number(asked: _Asked, text: str) -> Outcome:
+    item, measure = asked.item, _measure(asked)
+    if measure in ("systolic", "diastolic"):
+        pair = read_pressure(text, asked.language)
+        if pair is not None:
+            place = 0 if measure == "systolic" else 1
+            return _settled(asked, [Reading(Decimal(pair.value[place]), pair.confidence, pair.span, "number")])
+    scale = scale_of(item) if measure is None else None
+    units = tuple(unit.code for unit in item.units[:1]) or asked_units(asked.wording, asked.language)
+    units = units or usual_units(measure)
+    fraction = read_fraction(text, asked.language, scale)
+    if units and (scale is None or asked_units(asked.wording, asked.language)) and not fraction:
+        quantities = read_quantity(text, asked.language, units, measure)
+        for quantity in quantities:
+            if not is_usual(quantity.value, measure):
+                return Beyond(_written(quantity.value.value))
+        readings = [_as_number(item, quantity) for quantity in quantities]
     else:
-        readings = list(read_number(text, language, scale_of(item)))
+        readings = list(read_number(text, asked.language, scale))
+    if not readings:
+        counted = read_one(text, asked.wording, asked.language) or _every_day(asked, text)
+        scaled = scale is not None and scale.low == 0
+        none = (
+            read_none(text, asked.wording, asked.language, scaled=scaled)
+            if _may_be_none(item) and counted is None
+            else None
+        )
+        readings = [one for one in (counted, none) if one is not None]
+    return _settled(asked, readings)
+
+
+def _every_day(asked: _Asked, text: str) -> Reading[Decimal] | None:
+    """All the days a question counts: "daily" of "the past 7 days"."""
+    period = asked_period(asked.wording, asked.language)
+    if period is None or asked_units(asked.wording, asked.language) != ("d",):
+        return None
+    always = place_on(text, "scale_frequency", asked.language) == _ALWAYS
+    return Reading(Decimal(period), 0.85, (0, len(text)), "synonym") if always else None
+
+
+def _as_number(item: Item, quantity: Reading[Quantity]) -> Reading[Decimal]:
+    """A quantity's number; one converted for a whole number is rounded."""
+    value = quantity.value.value
+    converted = quantity.how == "unit" and value != value.to_integral_value() and value.as_tuple().exponent == -2
+    if item.type == "integer" and converted and abs(value) > 1:
+        value = value.to_integral_value()
+    return Reading(value, quantity.confidence, quantity.span, quantity.how, quantity.rest)
+
+
+def _may_be_none(item: Item) -> bool:
+    return item.minimum is None or (compare(Value("Integer", 0), item.minimum) or 0) >= 0
+
+
+def _settled(asked: _Asked, readings: Sequence[Reading[Decimal]]) -> Outcome:
+    """The one number that was said, those it may be, or that it is beyond the item's limits."""
+    item = asked.item
     if not readings or not all(reading.sure for reading in readings):
         return NotUnderstood()
     if len(readings) > 1:
-        keys = [str(reading.value) for reading in readings]
-        fitting = [key for key in keys if key_value(item, key) is not None]
-        return Which(tuple(fitting)) if len(fitting) > 1 and len(fitting) <= 4 else NotUnderstood()
+        fitting = [key for key in (_written(reading.value) for reading in readings) if key_value(item, key) is not None]
+        return Which(tuple(fitting)) if 1 < len(fitting) <= _MOST_CANDIDATES else NotUnderstood()
     (reading,) = readings
     if item.type == "integer" and reading.value != reading.value.to_integral_value():
         whole = int(reading.value // 1)
@@ -225,11 +663,16 @@ def _number(item: Item, text: str, language: str) -> Outcome:
     value = _numeric(item, reading.value)
     if value is None:
         return NotUnderstood()
-    return Beyond(str(reading.value)) if _beyond(item, value) else _taken(value, reading)
+    return Beyond(_written(reading.value)) if _beyond(item, value) else _taken(value, reading)
+
+
+def _written(number: Decimal) -> str:
+    """Without the zeros a conversion leaves behind: "90.7", not "90.70"."""
+    return f"{number.normalize():f}" if number == number.to_integral_value() or "." in str(number) else str(number)
 
 
 def _numeric(item: Item, number: Decimal) -> Value | None:
-    if abs(number) >= 2**31:  # FHIR's integer; no clinical number is larger
+    if abs(number) >= _LARGEST:
         return None
     if item.type == "integer":
         return Value("Integer", int(number)) if number == number.to_integral_value() else None
@@ -238,28 +681,84 @@ def _numeric(item: Item, number: Decimal) -> Value | None:
     return Value("Decimal", number)
 
 
-def _quantity(item: Item, text: str, language: str) -> Outcome:
-    readings = read_quantity(text, language, [unit.code for unit in item.units])
-    if len(readings) != 1 or not readings[0].sure:
+def _quantity(asked: _Asked, text: str) -> Outcome:
+    item, measure = asked.item, _measure(asked)
+    if measure in ("systolic", "diastolic"):
+        pair = read_pressure(text, asked.language)
+        if pair is not None:
+            place = 0 if measure == "systolic" else 1
+            unit = item.units[0].code if item.units else ""
+            return _taken(Value("Quantity", _amount(item, Quantity(Decimal(pair.value[place]), unit))), pair)
+    readings = read_quantity(text, asked.language, [unit.code for unit in item.units], measure)
+    if not readings or not all(reading.sure for reading in readings):
         return NotUnderstood()
+    if len(readings) > 1:
+        keys = tuple(f"{_written(one.value.value)} {_amount(item, one.value).unit}".strip() for one in readings)
+        fitting = tuple(key for key in keys if key_value(item, key) is not None)
+        return Which(fitting) if 1 < len(fitting) <= _MOST_CANDIDATES else NotUnderstood()
     quantity = readings[0].value
+    if abs(quantity.value) >= _LARGEST:
+        return NotUnderstood()
+    value = Value("Quantity", _amount(item, quantity))
+    if _beyond(item, value) or not is_usual(quantity, measure):
+        return Beyond(_written(quantity.value))
+    return _taken(value, readings[0])
+
+
+def _amount(item: Item, quantity: Quantity) -> Amount:
     unit = next((unit for unit in item.units if unit.code == quantity.unit), None)
-    amount = Amount(quantity.value, unit.display, unit.code) if unit is not None else Amount(quantity.value)
-    value = Value("Quantity", amount)
-    return Beyond(str(quantity.value)) if _beyond(item, value) else _taken(value, readings[0])
+    return Amount(quantity.value, unit.display, unit.code) if unit is not None else Amount(quantity.value)
 
 
-def _date(item: Item, text: str, language: str, now: datetime) -> Outcome:
-    readings = [reading for reading in read_date(text, language, now.date()) if reading.confidence >= 0.5]
+# --- dates and times --------------------------------------------------------------------------------------------
+
+
+def _date(asked: _Asked, text: str) -> Outcome:
+    item, today = asked.item, asked.now.date().isoformat()
+    ahead = asks_ahead(asked.wording, asked.language)
+    birth = asks_birth(asked.wording, asked.language)
+    if birth:
+        born = read_birth_date(text, asked.language, asked.now.date())
+        found = tuple(Reading(one.value.isoformat(), one.confidence, one.span, one.how) for one in born)
+    else:
+        found = read_date(text, asked.language, asked.now.date(), ahead=ahead)
+    readings = [reading for reading in found if reading.confidence >= _POSSIBLE]
     if not readings:
         return NotUnderstood()
     within = [reading for reading in readings if not _beyond(item, Value("Date", reading.value))]
     if not within:
         return Beyond(readings[0].value)
-    past = [reading for reading in within if reading.value <= now.date().isoformat()] or within
-    if len(past) > 1:
-        return Which(tuple(reading.value for reading in past[:3]))
-    return _taken(Value("Date", past[0].value), past[0])
+    past = within if ahead else [reading for reading in within if reading.value[: len(today)] <= today] or within
+    rivals = [reading for reading in past[1:] if _rivals(past[0], reading, birth=birth)]
+    if rivals:
+        return Which(tuple(reading.value for reading in (past[0], *rivals)[:3]))
+    return _taken(Value("Date", past[0].value), past[0]) if past[0].sure else NotUnderstood()
+
+
+def _rivals(first: Reading[str], other: Reading[str], *, birth: bool) -> bool:
+    """Whether both must be offered: equally sure, or for a birth the same day of another century."""
+    return other.confidence >= first.confidence or (birth and first.value[4:] == other.value[4:])
+
+
+def _moment(asked: _Asked, text: str) -> Outcome:
+    ahead = asks_ahead(asked.wording, asked.language)
+    readings = [one for one in read_moment(text, asked.language, asked.now, ahead=ahead) if one.sure]
+    return _of_time(asked.item, "DateTime", readings)
+
+
+def _time(asked: _Asked, text: str) -> Outcome:
+    return _of_time(asked.item, "Time", [one for one in read_time(text, asked.language) if one.sure])
+
+
+def _of_time(item: Item, kind: str, readings: Sequence[Reading[str]]) -> Outcome:
+    if not readings:
+        return NotUnderstood()
+    within = [reading for reading in readings if not _beyond(item, Value(kind, reading.value))]
+    if not within:
+        return Beyond(readings[0].value)
+    if len(within) > 1:
+        return Which(tuple(reading.value for reading in within[:_MOST_CANDIDATES]))
+    return _taken(Value(kind, within[0].value), within[0])
 
 
 def _beyond(item: Item, value: Value) -> bool:
@@ -278,3 +777,17 @@ def _of_values(item: Item, text: str, language: str, between: Sequence[str]) -> 
             return None
         value = key_value(item, choice.picked.value)
     return None if value is None else Taken((value,), "number", 0.95)
+
+
+_READERS: dict[str, Callable[[_Asked, str], Outcome]] = {
+    "boolean": _boolean,
+    "choice": _choice,
+    "open-choice": _choice,
+    "integer": _number,
+    "decimal": _number,
+    "quantity": _quantity,
+    "date": _date,
+    "dateTime": _moment,
+    "time": _time,
+    "url": _url,
+}

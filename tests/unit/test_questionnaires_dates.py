@@ -104,7 +104,10 @@ def test_the_span_covers_the_date_alone() -> None:
         ("en", "2/20/2026", "2026-02-20"),
         ("en", "yesterday", "2026-03-01"),
         ("en", "may 3", "2025-05-03"),
-        ("en", "last march", "2026-03"),
+        ("en", "last march", "2025-03"),
+        ("en", "march 2026", "2026-03"),
+        ("es", "hace como un mes", "2026-02"),
+        ("en", "5 years ago", "2021"),
         ("en", "march 2020", "2020-03"),
         ("en", "in 1998", "1998"),
         ("en", "2 weeks ago", "2026-02-16"),
@@ -120,6 +123,9 @@ def test_any_date_as_fhir_writes_it(language: str, text: str, value: str) -> Non
     assert readings[0].sure
 
 
-@pytest.mark.parametrize(("language", "text"), [("en", "feb 30"), ("en", "dunno"), ("es", "hace como un mes")])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("en", "feb 30"), ("en", "dunno"), ("en", "not since tuesday"), ("es", "desde que tenía 12 años")],
+)
 def test_no_date_where_no_day_or_month_is_meant(language: str, text: str) -> None:
     assert read_date(text, language, TODAY) == ()

@@ -11,12 +11,16 @@ from rapidfuzz.distance import OSA
 from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon, load_table
 from carethread.questionnaires.readings.polarity import read_yes_no
 from carethread.questionnaires.readings.reading import SURE, How, Reading
-from carethread.questionnaires.readings.text import plain
+from carethread.questionnaires.readings.text import fold, plain
 
 _TABLES = ("numbers", "calendar", "choice")
 _STRANGER = 0.35  # how much a word that no option holds speaks against all of them
+_INFLECTED = 0.84  # another form of a word, or a slip in it, loses by more than the margin to the word itself
 _MARGIN = 0.15  # options closer than this to the best are asked about
 _ALIKE = 88  # percent of equal letters from which a whole text counts as a mistyped label
+_OPPOSED = 0.85  # as surely as "right" beside "wrong"
+_PLAINLY = 0.95  # a label that is "yes" and nothing else
+_NEARLY = 80  # percent; a label of a scale with a word left out
 _NOON = 12 * 60
 _REACH = 3  # words over which a "not" reaches forward
 
@@ -60,7 +64,7 @@ def read_choice(text: str, options: Sequence[Option], language: str, *, numbered
     """
     if not options or not text.strip():
         return Choice()
-    same = _same_words(text, options)
+    same = read_label(text, options)
     if same is not None:
         return Choice(picked=same)
     line = lexicon(language, *_TABLES).scan(text)
@@ -79,7 +83,62 @@ def read_choice(text: str, options: Sequence[Option], language: str, *, numbered
     return by_words
 
 
-def _same_words(text: str, options: Sequence[Option]) -> Reading[str] | None:
+def says_no_option(text: str, language: str, *, least: float = 0.95) -> bool:
+    """Whether a label or an answer says that nothing of a list applies: "None of the above", "Nobody", "no".
+
+    `least` is how surely a "no" must be one: a label "No change" says something else.
+    """
+    if plain(text) in _NOBODY:
+        return True
+    spoken = read_yes_no(text, language)
+    if spoken is not None and not spoken.value and spoken.confidence >= least and not spoken.rest:
+        return True
+    line = lexicon(language, *_TABLES).scan(text)
+    said = [sym for sym in line.syms if sym.kind not in ("STOP", "SOFT", "P", "THE", "OF")]
+    named = bool(said) and said[0].kind == "NONE" and _NONE.match(fold(text[said[0].start :]).text) is not None
+    return named and not any(sym.kind in ("NUM", "ORD", "W") for sym in said[1:])
+
+
+_NONE = re.compile(r"(?:none|neither|nothing|not any|nobody|no |ningun|nada|ni )")  # and not "other"
+_BARE_NONE = frozenset({"none", "neither", "nothing", "ninguno", "ninguna", "nada"})
+_NOBODY = frozenset({"nobody", "no one", "no body", "noone", "nadie", "none", "nadien"})
+
+
+_NO_SUCH = re.compile(r"(?:no|sin|without)(?: \w+){1,2}")
+_NOT_EMPTY = frozenset(
+    {
+        "change",
+        "changes",
+        "cambio",
+        "cambios",
+        "difference",
+        "diferencia",
+        "opinion",
+        "se",
+        "sabe",
+        "answer",
+        "preference",
+    }
+)
+
+
+def is_empty_option(label: str, language: str) -> bool:
+    """Whether a label says that there is nothing of what is asked: "No drainage", "No sale nada"; not "No change"."""
+    written = plain(label)
+    return _NO_SUCH.fullmatch(written) is not None and not _NOT_EMPTY & set(written.split())
+
+
+def alike(text: str, label: str) -> bool:
+    """Whether a text is a label, mistyped."""
+    return fuzz.ratio(plain(text), plain(label)) >= _NEARLY
+
+
+def is_negated(text: str) -> bool:
+    """Whether a "not" stands anywhere in a text."""
+    return bool(set(plain(text).split()) & set(load_table("choice")["negators"]))
+
+
+def read_label(text: str, options: Sequence[Option]) -> Reading[str] | None:
     """The one option whose label or synonym is exactly what was written."""
     written = plain(text)
     if not written:
@@ -167,11 +226,17 @@ def _letter(line: Line, spoken: list[Sym], options: Sequence[Option]) -> Reading
     """ "b", "(b)", "option b", and "a" alone, which is otherwise a small word."""
     said = [sym for sym in line.syms if sym.kind != "P"]
     named = [sym for sym in said if sym.kind not in ("PICK", "STOP", "SOFT", "THE")] or said[-1:]
-    if len(named) != 1 or not (len(said) == 1 or any(sym.kind == "PICK" for sym in said)):
+    articles = all(line.text[sym.start : sym.end].lower() in ("the", "la", "el") for sym in said if sym not in named)
+    if len(named) != 1 or not (len(said) == 1 or articles or any(sym.kind == "PICK" for sym in said)):
         return None
     written = line.text[named[0].start : named[0].end].lower()
-    if len(written) != 1 or not "a" <= written <= "z" or ord(written) - ord("a") >= min(len(options), 26):
+    if len(written) != 1 or not "a" <= written <= "z":
         return None
+    if ord(written) - ord("a") >= min(len(options), 26):
+        initial = [option for option in options if plain(option.label).startswith(written)]
+        if len(initial) != 1 or len(said) > 1:
+            return None
+        return Reading(initial[0].value, 0.8, (named[0].start, named[0].end), "letter")
     return Reading(options[ord(written) - ord("a")].value, 0.95, (named[0].start, named[0].end), "letter")
 
 
@@ -191,16 +256,26 @@ def _by_words(line: Line, options: Sequence[Option], language: str) -> Choice:
     written = plain(line.text)
     held = _held(written, options)
     if held:
-        return _decide([_reading(line, option, 0.92, "exact") for option in held])
+        rival = _rival(written, held, options, language) if len(held) == 1 else None
+        named = [*held, rival] if rival is not None else held
+        return _decide([_reading(line, option, 0.92, "exact") for option in named])
     scores = _scores(line, options, language)
-    negated = any(sym.kind == "NOT" for sym in line.syms)
+    labelled = {
+        word for option in options for label in (option.label, *option.synonyms) for word in plain(label).split()
+    }
+    negated = any(sym.kind == "NOT" for sym in line.syms) or (
+        not any(sym.kind == "ANY" for sym in line.syms)
+        and is_negated(" ".join(word for word in written.split() if word not in labelled))
+    )
     only_number = all(
-        sym.kind in ("STOP", "P", "THE") or (sym.kind == "NUM" and not _clock_before(line, sym)) for sym in line.syms
+        (sym.kind in ("STOP", "P", "THE") and sym.value != "name")
+        or (sym.kind == "NUM" and not _clock_before(line, sym))
+        for sym in line.syms
     )
     if negated or only_number:  # "not better"; a bare number past the end of the list
         scores = [min(score, 0.6) for score in scores]
     for place, option in enumerate(options):
-        for label in (option.label, *option.synonyms):
+        for label in () if negated else (option.label, *option.synonyms):
             alike = fuzz.ratio(written, plain(label))
             if alike >= _ALIKE:
                 scores[place] = max(scores[place], alike / 100)
@@ -210,6 +285,9 @@ def _by_words(line: Line, options: Sequence[Option], language: str) -> Choice:
     near = [place for place, score in enumerate(scores) if score >= best - _MARGIN and score >= 0.5]
     how: How = "similarity" if best < 0.9 else "synonym"
     readings = [_reading(line, options[place], min(scores[place], 0.9), how) for place in near]
+    literal = _literally(written, [options[place] for place in near]) if len(near) > 1 else None
+    if literal is not None and best >= SURE:
+        return Choice(picked=_reading(line, literal, 0.85, "synonym"))
     if len(readings) == 1:
         return Choice(picked=readings[0])
     if best < SURE or len(readings) == len(options) > 2:
@@ -238,10 +316,35 @@ def _held(written: str, options: Sequence[Option]) -> list[Option]:
     ]
 
 
+def _literally(written: str, options: Sequence[Option]) -> Option | None:
+    """The one of several options whose own words are written, where others mean much the same: "night", "evening"."""
+    said = [word for word in written.split() if len(word) >= 4]
+    holding = [
+        option
+        for option in options
+        if any(_shared_beginning(word, other) >= 4 for word in said for other in plain(option.label).split())
+    ]
+    return holding[0] if len(holding) == 1 else None
+
+
+def _rival(written: str, held: Sequence[Option], options: Sequence[Option], language: str) -> Option | None:
+    """Another option that the words beside a whole label name: "nobody but my neighbor"."""
+    (option,) = held
+    label = max((plain(one) for one in (option.label, *option.synonyms) if plain(one) in written), key=len, default="")
+    beside = lexicon(language, *_TABLES).scan(written.replace(label, " ", 1))
+    if not label or any(sym.kind == "NOT" for sym in beside.syms):
+        return None
+    scores = _scores(beside, options, language)
+    best = max(range(len(options)), key=lambda place: scores[place])
+    return options[best] if scores[best] >= SURE and options[best] is not option else None
+
+
 def _negated(written: str, label: str) -> bool:
     """Whether a "not" stands shortly before a label: "not much better", "no está roja"."""
     table = load_table("choice")
     before = f" {written} ".partition(f" {label} ")[0].split()
+    if before == ["no"] and label.split()[0] == "i":
+        return False  # "no i quit"
     for word in reversed(before[-_REACH:]):
         if word in table["clauses"]:
             return False
@@ -278,25 +381,43 @@ def _strength(spoken: str, holding: frozenset[str]) -> float:
     """How well a spoken feature matches a label: fully, as a beginning ("cardio"), or mistyped."""
     if spoken in holding:
         return 1.0
-    if not spoken.isalpha() or len(spoken) < 4:
+    if not spoken.isalpha() or len(spoken) < 3:
         return 0.0
+    if len(spoken) < 4:
+        return (
+            0.9 if any(held.isalpha() and (held == f"{spoken}s" or _begins(spoken, held)) for held in holding) else 0.0
+        )
     for held in holding:
         if held.isalpha() and (_begins(spoken, held) or _begins(held, spoken)):
             return 0.9
         shared = _shared_beginning(held, spoken)
         if shared >= 6 and shared >= 0.7 * max(len(held), len(spoken)):  # dermatologist, dermatology
             return 0.9
+    if any(held.isalpha() and _stems(spoken) & _stems(held) for held in holding):
+        return _INFLECTED
     slips = 1 if len(spoken) < 8 else 2
     if len(spoken) >= 5 and any(
         held.isalpha() and abs(len(held) - len(spoken)) <= slips and OSA.distance(spoken, held) <= slips
         for held in holding
     ):
-        return 0.9
+        return _INFLECTED
     return 0.0
+
+
+@lru_cache(maxsize=8192)
+def _stems(word: str) -> frozenset[str]:
+    """What is left of a word without its gender, number, diminutive or adjective ending: "clarito", "verdoso"."""
+    return frozenset(
+        word.removesuffix(ending)
+        for ending in load_table("choice")["endings"]
+        if word.endswith(ending) and len(word) - len(ending) >= (3 if len(ending) <= 2 else 4)
+    )
 
 
 def _begins(short: str, long: str) -> bool:
     """ "cardio" begins "cardiology" and "day" "days"; "weak" is not "weaker"."""
+    if len(short) == 3 and len(long) >= 7 and long.startswith(short):  # "izq"
+        return True
     return len(short) >= 4 and long.startswith(short) and (len(long) - len(short) > 2 or long[len(short) :] in "s es")
 
 
@@ -319,7 +440,7 @@ def _features(label: str, language: str) -> frozenset[str]:
 def _spoken_features(line: Line, *, label: bool = False) -> list[set[str]]:
     """One set of alternative features for each telling symbol."""
     found: list[set[str]] = []
-    syms = [sym for sym in line.syms if sym.kind not in ("THE", "OF", "A", "AND", "OR", "STOP")]
+    syms = [sym for sym in line.syms if sym.kind not in ("THE", "OF", "A", "AND", "OR", "STOP") or sym.value == "name"]
     for place, sym in enumerate(syms):
         before = syms[place - 1] if place else None
         after = syms[place + 1] if place + 1 < len(syms) else None
@@ -334,13 +455,21 @@ def _spoken_features(line: Line, *, label: bool = False) -> list[set[str]]:
             if not label and re.fullmatch(r"(\d|1\d|2[0-3])[0-5]\d", sym.value):  # "330"
                 features |= _clock(f"{sym.value[:-2]}:{sym.value[-2:]}", after, label=False)
             found.append(features)
+        elif sym.kind == "DAY" and sym.value == "1" and line.text[sym.start].lower() == "m":  # mañana
+            found.append({"DAY:1", "PART:morning"})
         elif sym.kind in ("WD", "MONTH", "DAY", "PART", "UNIT", "NEXT", "THIS"):
             found.append({f"{sym.kind}:{sym.value}"})
+        elif sym.kind == "STOP":
+            word = line.text[sym.start : sym.end].lower().split()[-1]
+            found.append({word, f"~{word}"})
         elif sym.kind in ("SOFT", "ABOUT"):
             found.append({f"~{line.text[sym.start : sym.end].lower()}"})
         elif sym.kind == "W" and len(sym.value) > 1:
             found.append({sym.value})
-        elif sym.kind in ("NONE", "ANY", "ALL", "HALF", "FEW"):
+        elif sym.kind == "NONE":
+            written = line.text[sym.start : sym.end].lower()
+            found.append({f"NONE:{written}" if written in _BARE_NONE else "NONE:1"})  # "none" is not "other"
+        elif sym.kind in ("ANY", "ALL", "HALF", "FEW"):
             found.append({f"{sym.kind}:{sym.value}"})
     return found
 
@@ -369,17 +498,28 @@ def _clock(value: str, after: Sym | None, *, label: bool) -> set[str]:
     return features
 
 
+def polar_options(options: Sequence[Option], language: str, value: bool) -> list[Option]:
+    """The options that are a yes, or a no: "Right" beside "Left" is none, beside "Wrong" it is."""
+    meant = [
+        (option, reading)
+        for option in options
+        for reading in [read_yes_no(option.label, language)]
+        if reading is not None and reading.sure and not reading.rest and reading.how == "polarity"
+    ]
+    opposed = {reading.value for _, reading in meant} == {True, False}
+    return [
+        option
+        for option, reading in meant
+        if reading.value is value and (not value or reading.confidence >= (_OPPOSED if opposed else _PLAINLY))
+    ]
+
+
 def _by_polarity(text: str, options: Sequence[Option], language: str) -> Reading[str] | None:
     """ "nope" for "Not at all": where exactly one option is a yes or a no, yes and no mean it."""
     spoken = read_yes_no(text, language)
     if spoken is None or not spoken.sure:
         return None
-    same = [
-        option
-        for option in options
-        for meant in [read_yes_no(option.label, language)]
-        if meant is not None and meant.sure and meant.value == spoken.value and not meant.rest
-    ]
+    same = polar_options(options, language, spoken.value)
     if len(same) != 1:
         return None
     return Reading(same[0].value, min(spoken.confidence, 0.85), spoken.span, "polarity", spoken.rest)

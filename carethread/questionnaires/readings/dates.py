@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
-from carethread.questionnaires.readings.lexicon import Hit, Line, lexicon, rule
+from carethread.questionnaires.readings.choice import is_negated
+from carethread.questionnaires.readings.lexicon import Hit, Line, Sym, lexicon, rule
 from carethread.questionnaires.readings.reading import Reading
-from carethread.questionnaires.readings.since import read_since
 from carethread.questionnaires.readings.text import fold
 
 _OLDEST = 122  # years; nobody on record has been older
@@ -61,10 +61,11 @@ def read_birth_date(text: str, language: str, today: date) -> tuple[Reading[date
     return tuple(sorted(best.values(), key=lambda reading: -reading.confidence))
 
 
-def read_date(text: str, language: str, today: date) -> tuple[Reading[str], ...]:
+def read_date(text: str, language: str, today: date, *, ahead: bool = False) -> tuple[Reading[str], ...]:
     """Any date as FHIR writes it (YYYY-MM-DD, or YYYY-MM or YYYY where no more is said), best first.
 
-    A day without a year is the latest one: patients are asked about what has been.
+    A day without a year is the latest one, as patients are asked about what has been; with `ahead` the next one.
+    An amount of months or years ago is as vague as it was said: "two months ago" is a month, "a year ago" a year.
     """
     best: dict[str, Reading[str]] = {}
 
@@ -72,45 +73,293 @@ def read_date(text: str, language: str, today: date) -> tuple[Reading[str], ...]
         if value not in best or best[value].confidence < confidence:
             best[value] = Reading(value, confidence, span, "date")
 
+    usual_spans = {parts.span for parts in _all_parts(text, language) if _is_usual_order(parts)}
     for parts in _all_parts(text, language):
+        if parts.span in usual_spans and not _is_usual_order(parts):
+            continue  # the other order of day and month
         for year, factor in _years(parts.year, today):
             found = _valid(year, parts.month, parts.day)
             if found is not None and abs(today.year - year) <= _OLDEST:
                 note(found.isoformat(), parts.confidence * factor, parts.span)
-    if not best:
-        noon = datetime.combine(today, time(12), UTC)
-        for hit, value in _partial(lexicon(language, "numbers", "calendar", "since").scan(text), today):
-            note(value, 0.85 if hit.exact else 0.75, hit.span)
-        since = None if best else read_since(text, language, noon)
-        if since is not None and since.value.length < timedelta(days=27):  # a day is meant, not "about a month"
-            note(since.value.start.date().isoformat(), since.confidence, since.span)
+    if best or _looks_full(text):
+        return tuple(sorted(best.values(), key=lambda reading: -reading.confidence))
+    written = _short_numeric(text, language, today, ahead=ahead)
+    if written is not None:
+        return (written,)
+    line = lexicon(language, *_WHEN).scan(text)
+    if any(sym.kind == "LIMIT" or _is_bound(line, sym) for sym in line.syms):
+        return ()  # "before christmas"
+    for hit, value in _said(_without_weak(line), today, ahead=ahead):
+        note(value, 0.85 if hit.exact else 0.75, hit.span)
     return tuple(sorted(best.values(), key=lambda reading: -reading.confidence))
 
 
-def _partial(line: Line, today: date) -> Iterator[tuple[Hit, str]]:
-    """Dates that lack a part: "May 3", "march 2020", "last march", "in 1998"."""
-    for pattern in (rule("MONTH=m P? THE? NUM|ORD=d"), rule("NUM|ORD=d OF? MONTH=m")):
-        for hit in line.find_all(pattern):
-            if (hit.values["d"] or "").isdigit() and int(hit.values["d"] or 0) <= 31:
-                for year in (today.year, today.year - 1):
-                    found = _valid(year, int(hit.values["m"] or 0), int(hit.values["d"] or 0))
-                    if found is not None and found <= today:
-                        yield hit, found.isoformat()
-                        return
-    for hit in line.find_all(rule("MONTH=m P? OF? NUM=y")):
-        if re.fullmatch(r"(19|20)\d\d", hit.values["y"] or ""):
-            yield hit, f"{hit.values['y']}-{int(hit.values['m'] or 0):02}"
+_WHEN = ("numbers", "calendar", "since", "moments")
+_DAY_AND_MONTH = re.compile(r"(?<![\d/.:-])(\d{1,2})\s*[/-]\s*(\d{1,2})(?![\d/.:-])")
+_MONTH_AND_YEAR = re.compile(r"(?<![\d/.:-])(0?[1-9]|1[0-2])\s*[/-]\s*((?:19|20)\d\d)(?!\d)")
+_DAY_ALONE = re.compile(r"\W*(?:on the|the|since the|el|el dia|desde el)\s+(\d{1,2})\W*$", re.IGNORECASE)
+_FULL = re.compile(r"\d{1,4}\s*[/.-]\s*\d{1,2}\s*[/.-]\s*\d{1,4}")
+# Words that are a month or a day of the week only where their neighbours are about time.
+_WEAK = frozenset({"may", "march", "mar", "sat", "sun", "mon", "set", "sep", "dec", "dom", "mie", "lun", "jun", "sab"})
+_TIME_WORDS = frozenset({"IN", "LAST", "SINCE", "OF", "THIS", "NUM", "ORD", "NEXT", "AGO", "UNIT", "WD", "DAY", "PART"})
+_STRANGERS_TO_AN_AMOUNT = 2  # words beside "2 weeks" from which it may be an amount of something else
+_CALENDAR_UNITS = {"day": 1, "week": 7, "fortnight": 14}
+
+
+def _is_usual_order(parts: _Parts) -> bool:
+    return (
+        parts.confidence > _OTHER
+        and _valid(max(parts.year, 1) if parts.year > 99 else 2000, parts.month, parts.day) is not None
+    )
+
+
+def _looks_full(text: str) -> bool:
+    """Whether day, month and year were written, though they make no date: "13/45/2020"."""
+    return _FULL.search(text) is not None
+
+
+def _short_numeric(text: str, language: str, today: date, *, ahead: bool) -> Reading[str] | None:
+    """ "3/14" and "03/2025"."""
+    month_year = _MONTH_AND_YEAR.search(text)
+    if month_year is not None:
+        value = f"{month_year.group(2)}-{int(month_year.group(1)):02}"
+        return Reading(value, _LIKELY, month_year.span(), "date")
+    alone = _DAY_ALONE.match(text)
+    if alone is not None and 1 <= int(alone.group(1)) <= 31:
+        for step in range(62):
+            found = today + timedelta(days=step if ahead else -step)
+            if found.day == int(alone.group(1)):
+                return Reading(found.isoformat(), _LIKELY, alone.span(1), "date")
+    match = _DAY_AND_MONTH.search(text)
+    if match is None:
+        return None
+    one, other = int(match.group(1)), int(match.group(2))
+    orders = ((one, other), (other, one)) if language != "es" else ((other, one), (one, other))
+    for month, day in orders:
+        nearest = _nearest(month, day, today, ahead=ahead)
+        if nearest is not None:
+            return Reading(nearest.isoformat(), _LIKELY, match.span(), "date")
+    return None
+
+
+def _nearest(month: int, day: int, today: date, *, ahead: bool) -> date | None:
+    """The latest such day that has been, or with `ahead` the next that comes (29 February within eight years)."""
+    for step in range(9):
+        found = _valid(today.year + (step if ahead else -step), month, day)
+        if found is not None and (found >= today if ahead else found <= today):
+            return found
+    return None
+
+
+def _without_weak(line: Line) -> Line:
+    """Takes "may", "march", "sat" and their like for words, unless they stand alone or beside words about time."""
+    kept: list[Sym] = []
+    for place, sym in enumerate(line.syms):
+        written = line.text[sym.start : sym.end].lower().rstrip(".")
+        weak = sym.kind in ("MONTH", "WD") and written in _WEAK
+        if weak:
+            beside = [line.syms[other].kind for other in (place - 1, place + 1) if 0 <= other < len(line.syms)]
+            alone = not any(other.kind == "W" for other in line.syms)
+            weak = not alone and not _TIME_WORDS & set(beside)
+        kept.append(replace(sym, kind="W") if weak else sym)
+    return Line(line.text, tuple(kept))
+
+
+def _said(line: Line, today: date, *, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    """Dates in words: the first kind of them that the text holds."""
+    spoken = line.without("OF", "THE", "ABOUT", "AT", "TOHOUR")
+    for read in (
+        _month_and_day,
+        _amount_ago,
+        _month_and_year,
+        _relative_month,
+        _holiday,
+        _weekday_and_day,
+        _relative_day,
+        _weekday,
+        _day_of_month,
+        _year,
+    ):
+        found = list(read(spoken, today, ahead))
+        found = [(hit, value) for hit, value in found if not _denied(spoken, hit)]
+        if found or (read is _month_and_day and _names_a_day(spoken)):
+            yield from found
             return
-    if line.find(rule("MONTH NUM|ORD")) or line.find(rule("NUM|ORD OF? MONTH")):
-        return  # a day that month does not have
-    for hit in line.find_all(rule("LAST? MONTH=m LAST?")):
-        month = int(hit.values["m"] or 0)
-        yield hit, f"{today.year - (1 if month > today.month else 0)}-{month:02}"
-        return
+
+
+def _is_bound(line: Line, sym: Sym) -> bool:
+    """ "before christmas", "after easter"; not "this past friday"."""
+    written = line.text[sym.start : sym.end].lower()
+    return sym.kind in ("TOHOUR", "AFTERHOUR") and written in ("before", "til", "till", "after")
+
+
+def _denied(line: Line, hit: Hit) -> bool:
+    """ "not this year", "not since tuesday"."""
+    before = [sym for sym in line.syms[: hit.first] if sym.kind not in ("SINCE", "IN", "THIS")]
+    return bool(before) and before[-1].kind == "W" and is_negated(before[-1].value)
+
+
+def _names_a_day(line: Line) -> bool:
+    """Whether a day stands beside a month, be it one that month does not have: "feb 30"."""
+    hits = [hit for pattern in _DAYS_OF_MONTHS for hit in line.find_all(pattern)]
+    return any((hit.values["d"] or "").isdigit() and int(hit.values["d"] or 0) < 100 for hit in hits)
+
+
+_DAYS_OF_MONTHS = (rule("MONTH=m P? NUM|ORD=d"), rule("NUM|ORD=d P? MONTH=m"))
+_MONTH_YEAR = rule("MONTH P? NUM=y")
+
+
+def _month_and_day(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    for pattern in _DAYS_OF_MONTHS:
+        for hit in line.find_all(pattern):
+            day = hit.values["d"] or ""
+            if day.isdigit() and int(day) <= 31:
+                found = _nearest(int(hit.values["m"] or 0), int(day), today, ahead=ahead)
+                if found is not None:
+                    yield hit, found.isoformat()
+                return
+
+
+def _amount_ago(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    strangers = sum(1 for sym in line.syms if sym.kind == "W")
+    for marked, pattern in (
+        (True, rule("AGO|SINCE AGO? A|NUM|FEW=n UNIT=u")),
+        (True, rule("A|NUM|FEW=n UNIT=u AGO")),
+        (True, rule("FOR A|NUM|FEW=n UNIT=u")),
+        (True, rule("IN A|NUM|FEW=n UNIT=u")),
+        (False, rule("A|NUM|FEW=n UNIT=u")),
+    ):
+        for hit in line.find_all(pattern):
+            value = _back(hit, line, today, ahead=ahead)
+            if value is None or (not marked and strangers >= _STRANGERS_TO_AN_AMOUNT - 1):
+                return
+            yield hit, value
+            return
+
+
+def _back(hit: Hit, line: Line, today: date, *, ahead: bool) -> str | None:
+    said, unit = hit.values["n"] or "", hit.values["u"] or ""
+    vague = any(sym.kind == "FEW" and sym.value != "2" for sym in line.syms[hit.first : hit.last])
+    amount = int(said) if said.isdigit() and len(said) <= 4 else None
+    halved = hit.last < len(line.syms) - 1 and any(sym.kind == "HALF" for sym in line.syms[hit.last : hit.last + 3])
+    if unit in ("hour", "minute"):
+        return today.isoformat() if vague or (amount is not None and amount <= 12) else None
+    if vague or amount is None or halved:
+        return None
+    sign = 1 if ahead else -1
+    if unit in _CALENDAR_UNITS:
+        return (today + timedelta(days=sign * amount * _CALENDAR_UNITS[unit])).isoformat()
+    if unit == "month" and amount <= 600:
+        months = today.year * 12 + today.month - 1 + sign * amount
+        return f"{months // 12}-{months % 12 + 1:02}"
+    if unit == "year" and amount <= _OLDEST:
+        return str(today.year + sign * amount)
+    return None
+
+
+def _month_and_year(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    for hit in line.find_all(_MONTH_YEAR):
+        if re.fullmatch(r"(19|20)\d\d", hit.values["y"] or ""):
+            month = int(next(sym.value for sym in line.syms[hit.first : hit.last] if sym.kind == "MONTH"))
+            yield hit, f"{hit.values['y']}-{month:02}"
+            return
+
+
+def _relative_month(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    for pattern, years in (
+        (rule("MONTH=m LAST UNIT:year"), 1),
+        (rule("MONTH=m UNIT:year LAST"), 1),
+        (rule("MONTH=m THIS UNIT:year"), 0),
+    ):
+        for hit in line.find_all(pattern):
+            yield hit, f"{today.year - years}-{int(hit.values['m'] or 0):02}"
+            return
+    for pattern in (rule("LAST=l MONTH=m"), rule("MONTH=m LAST=l"), rule("MONTH=m")):
+        for hit in line.find_all(pattern):
+            month = int(hit.values["m"] or 0)
+            behind = month >= today.month if "l" in hit.values else month > today.month
+            year = today.year - behind if not ahead else today.year + (month < today.month)
+            yield hit, f"{year}-{month:02}"
+        if line.find(pattern):
+            return
+    for pattern in (rule("LAST UNIT=u"), rule("UNIT=u LAST"), rule("THIS UNIT=u")):
+        for hit in line.find_all(pattern):
+            back = 0 if any(sym.kind == "THIS" for sym in line.syms[hit.first : hit.last]) else 1
+            months = today.year * 12 + today.month - 1 - back
+            if hit.values["u"] == "month":
+                yield hit, f"{months // 12}-{months % 12 + 1:02}"
+            elif hit.values["u"] == "year":
+                yield hit, str(today.year - back)
+            return
+
+
+def _relative_day(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    for pattern, offset in (
+        (rule("THIS DAY:1"), 0),
+        (rule("LASTNIGHT"), -1),
+        (rule("TONIGHT|NOW"), 0),
+        (rule("THIS PART|NIGHT"), 0),
+        (rule("DAY=o"), None),
+    ):
+        for hit in line.find_all(pattern):
+            days = offset if offset is not None else int(hit.values["o"] or 0)
+            if days <= 0 or ahead:
+                yield hit, (today + timedelta(days=days)).isoformat()
+        if line.find(pattern):
+            return
+
+
+def _holiday(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    for hit in line.find_all(rule("HOLIDAY=h")):
+        month, _, day = (hit.values["h"] or "").partition("-")
+        found = _nearest(int(month), int(day), today, ahead=ahead)
+        if found is not None:
+            yield hit, found.isoformat()
+
+
+def _weekday_and_day(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    """ "Friday the 20th": the latest such day that was a Friday, within a year."""
+    for hit in line.find_all(rule("WD=w P? ORD=d")):
+        for step in range(366):
+            found = today + timedelta(days=step if ahead else -step)
+            if found.weekday() == int(hit.values["w"] or 0) and str(found.day) == hit.values["d"]:
+                yield hit, found.isoformat()
+                return
+
+
+def _weekday(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    for pattern in (rule("LAST=l WD=w"), rule("WD=w LAST=l"), rule("WD=w")):
+        for hit in line.find_all(pattern):
+            weekday = int(hit.values["w"] or 0)
+            if ahead:
+                yield hit, (today + timedelta(days=(weekday - today.weekday() - 1) % 7 + 1)).isoformat()
+                continue
+            back = (today.weekday() - weekday - 1) % 7 + 1
+            yield hit, (today - timedelta(days=back)).isoformat()
+            if "l" in hit.values and back <= _JUST_NOW:
+                yield hit, (today - timedelta(days=back + 7)).isoformat()
+        if line.find(pattern):
+            return
+
+
+_JUST_NOW = 2  # days; "last Tuesday" said on Wednesday or Thursday may be the one before
+
+
+def _day_of_month(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    for hit in line.find_all(rule("ORD=d")):
+        if not hit.values["d"] or not hit.values["d"].isdigit() or any(sym.kind in ("W", "UNIT") for sym in line.syms):
+            return
+        for step in range(62):
+            found = today + timedelta(days=step if ahead else -step)
+            if found.day == int(hit.values["d"]):
+                yield hit, found.isoformat()
+                return
+
+
+def _year(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
     for hit in line.find_all(rule("NUM=y")):
         if re.fullmatch(r"(19|20)\d\d", hit.values["y"] or "") and int(hit.values["y"] or 0) <= today.year + 1:
             yield hit, hit.values["y"] or ""
-            return
 
 
 def _years(written: int, today: date) -> tuple[tuple[int, float], ...]:

@@ -150,6 +150,8 @@ class Lexicon:
                             self._phrases[split] = entry
                             if language_read == self.language:
                                 own.add(split)
+        for word, value in _fused(self._phrases).items():
+            self._phrases.setdefault((word,), _Entry("NUM", value))
         self._longest = max(map(len, self._phrases))
         self._known = {word for phrase in self._phrases for word in phrase}
         # Words that mean something alone, and those of longer phrases that the tables name as worth mending.
@@ -158,9 +160,13 @@ class Lexicon:
         worth |= self._known & {word for name in names for word in load_table(name).get("mend", [])}
         self._mendable = sorted(word for word in worth if len(word) >= _TYPO_LENGTH)
         self._mended: dict[str, str | None] = {}
+        self._scanned = lru_cache(maxsize=512)(self._scan)
 
     def scan(self, text: str) -> Line:
         """The text as symbols: the longest phrase at each place wins; numbers in words become one NUM."""
+        return self._scanned(text)
+
+    def _scan(self, text: str) -> Line:
         return Line(text, tuple(_compose_numbers(self._symbols(tokens(text)))))
 
     def _symbols(self, found: tuple[Token, ...]) -> list[Sym]:
@@ -229,6 +235,21 @@ class Lexicon:
         if best is None or (best[1] == 2 and len(best[0]) < _LONG_TYPO_LENGTH):
             return None
         return str(best[0])
+
+
+def _fused(phrases: Mapping[tuple[str, ...], _Entry]) -> dict[str, str]:
+    """Tens and ones written as one word, with their values: "fortyfive", "cuarentaicinco", "treintaidos"."""
+    numbers = [
+        (phrase[0], int(entry.value)) for phrase, entry in phrases.items() if entry.kind == "NUM" and len(phrase) == 1
+    ]
+    tens = [(word, value) for word, value in numbers if 20 <= value <= 90 and value % 10 == 0]
+    ones = [(word, value) for word, value in numbers if 1 <= value <= 9 and len(word) > 2]
+    return {
+        f"{ten}{joint}{one}": str(value + added)
+        for ten, value in tens
+        for one, added in ones
+        for joint in (("i", "y") if ten.endswith(("a", "e")) else ("",))
+    }
 
 
 @lru_cache(maxsize=64)

@@ -10,6 +10,7 @@ _STRONG = 85  # percent; two strong opposite words contradict each other
 _PLAIN = 95  # percent; "yes", "no" and what means nothing else
 _LITTLE = "45"  # "a little", "un poco": a plain yes or no right after it counts instead
 _POLAR = ("YES", "NO", "AGREE")
+_OPENERS = ("ya",)  # "ya estoy bien": a mere opener even before another answer
 _FAR = 3  # words before the first yes or no from which it is hardly the answer any more
 
 
@@ -45,6 +46,13 @@ def read_yes_no(text: str, language: str) -> Reading[bool] | None:
         percent = min(percent, 60)
     if not sym.exact:
         percent *= 0.9
+    if (
+        sym.end - sym.start == 1
+        and len(spoken) > 1
+        and sym.value not in ("👍", "👎")
+        and line.text[sym.start].isalpha()
+    ):
+        percent = min(percent, 40)  # "here n there": a lone letter is an answer only where it stands alone
     how: How = "synonym" if sym.kind == "AGREE" else "polarity"
     return Reading(sym.kind != "NO", percent / 100, (sym.start, sym.end), how, _rest(line, index))
 
@@ -85,7 +93,8 @@ def _strength(line: Line, index: int, language: str) -> float:
     after = line.syms[index + 1 :]
     if percent < 50:  # a mere opener even before a comma: "bueno, me duele"
         after = tuple(other for other in after if other.kind != "P")
-    return percent if after and after[0].kind == "W" else float(sym.value)
+    opens = after and (after[0].kind == "W" or (after[0].kind == "NO" and written in _OPENERS))
+    return percent if opens else float(sym.value)
 
 
 def _contradicted(after: tuple[Sym, ...], sym: Sym) -> bool:

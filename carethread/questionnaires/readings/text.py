@@ -3,7 +3,9 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
+_REMEMBERED = 4096  # texts; labels come again with every answer, and an answer is read by several readers
 MAX_TOKENS = 400  # a text longer than this is a story, not an answer; readers look at its beginning
 
 _QUOTES = {"’": "'", "‘": "'", "´": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"}
@@ -48,6 +50,8 @@ def fold(text: str) -> Folded:
     letters: list[str] = []
     origin: list[int] = []
     for index, original in enumerate(text):
+        if original == "º" and text[index + 1 : index + 2] in ("C", "F", "c", "f"):  # an ordinal sign for a degree
+            original = "°"
         for char in unicodedata.normalize("NFKD", _QUOTES.get(original, original)):
             if unicodedata.category(char) in ("Mn", "Cf", "Cc", "Cs") and not char.isspace():
                 continue
@@ -60,6 +64,7 @@ def fold(text: str) -> Folded:
     return Folded("".join(letters), tuple(origin), len(text))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def tokens(text: str) -> tuple[Token, ...]:
     """The text as folded tokens; apostrophes inside words are dropped ("don't" and "dont" are one word)."""
     folded = fold(text)
@@ -78,6 +83,7 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(token.text for token in tokens(text) if token.kind != "mark")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def plain(text: str) -> str:
     """Folded words and numbers in one line: how two texts are compared for equality."""
     return " ".join(words(text))
