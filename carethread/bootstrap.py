@@ -34,7 +34,6 @@ from carethread.safety.triage_loading import load_triage
 from carethread.storage.database import Database
 from carethread.sweeper import Sweeper
 
-
 _log = structlog.get_logger(__name__)
 
 

@@ -79,9 +79,7 @@ def opened(questionnaire: Questionnaire, run: QuestionnaireRun, *, language: str
     return resume(questionnaire, Session.from_json(run.session), language=language, now=now)
 
 
-def take(
-    questionnaire: Questionnaire, run: QuestionnaireRun, message: Input, *, meaning: Second | None = None
-) -> Step:
+def take(questionnaire: Questionnaire, run: QuestionnaireRun, message: Input, *, meaning: Second | None = None) -> Step:
     """What a message is to the waiting question. Nothing is kept yet."""
     return answer(questionnaire, Session.from_json(run.session), message, meaning=meaning)
 

@@ -151,9 +151,7 @@ def resume(questionnaire: Questionnaire, session: Session, *, language: str, now
     return Step(session, question(questionnaire, session, current))
 
 
-def answer(
-    questionnaire: Questionnaire, session: Session, message: Input, *, meaning: Second | None = None
-) -> Step:
+def answer(questionnaire: Questionnaire, session: Session, message: Input, *, meaning: Second | None = None) -> Step:
     """Takes a message as the answer to the waiting question, or as a request about it.
 
     A message that was taken before changes nothing; neither does one to a session that is completed or waits for

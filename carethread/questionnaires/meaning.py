@@ -1,7 +1,7 @@
 """Reads an answer by its meaning, where grammar and lists of words do not: "still sealed in the bag" is a no.
 
     meaning = Meaning.load(MODEL, encoder)
-    meaning(item, "my sister takes me everywhere", "en", NotUnderstood())   # Taken: "A family member or friend drives me"
+    meaning(item, "my sister takes me", "en", NotUnderstood())   # Taken: "A family member or friend drives me"
 
 A linear model over the answer's sentence vector and its n-grams gives every option, and the two other ways to go on
 (ask again; words of the patient's own), a probability. It has the word where the other readers have not understood,
@@ -17,6 +17,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Protocol
 from zipfile import BadZipFile
@@ -228,7 +229,7 @@ def is_by_words(item: Item, outcome: Outcome) -> bool:
 
 
 def decide(item: Item, chances: Chances, outcome: Outcome, limits: Limits) -> Outcome:
-    """Takes what is near certain, asks which of two is meant, doubts what the other readers took; else changes nothing."""
+    """Takes what is near certain, asks which of two is meant, doubts what was taken by words; else changes nothing."""
     if item.type in _TEXTS:
         return NotUnderstood() if chances.ask >= limits.ask_text else outcome
     own = is_own(item, outcome)
@@ -422,7 +423,7 @@ def _grams(text: str) -> Iterator[str]:
     spoken = words(text)[:MOST_WORDS]
     line = ("<", *spoken, ">")
     yield from (f"1 {word}" for word in spoken)
-    yield from (f"2 {' '.join(pair)}" for pair in zip(line, line[1:], strict=False))
+    yield from (f"2 {' '.join(pair)}" for pair in pairwise(line))
     yield from (f"3 {' '.join(three)}" for three in zip(line, line[1:], line[2:], strict=False))
     yield from (f"f {word}" for word in spoken[:1])
     for word in spoken:
@@ -437,5 +438,3 @@ def _most(values: Floats, holder: NDArray[np.int64], count: int) -> Floats:
     found = np.full(count, -1.0, dtype=np.float32)
     np.maximum.at(found, holder, values)
     return found
-
-

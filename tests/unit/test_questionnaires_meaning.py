@@ -1,4 +1,4 @@
-"""Answers that are read by their meaning: what must be read, what must be asked again, and what the model is made of."""
+"""Answers read by their meaning: what must be read, what must be asked again, and what the model is made of."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ from carethread.questionnaires.values import Value
 from carethread.safety.encoder import SentenceEncoder
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
-LIMITS = Limits(
-    take=0.9, take_boolean=0.9, doubt=0.3, doubt_boolean=0.3, between=0.85, ask=0.5, ask_text=0.9, own=0.1
-)
+LIMITS = Limits(take=0.9, take_boolean=0.9, doubt=0.3, doubt_boolean=0.3, between=0.85, ask=0.5, ask_text=0.9, own=0.1)
 
 
 def _item(type_: str, text: str, options: tuple[str, ...] = ()) -> dict[str, Any]:
