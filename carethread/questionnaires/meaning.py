@@ -73,8 +73,8 @@ class Limits:
 
     take: float  # an option, where the other readers did not understand
     take_boolean: float  # a yes or a no, the same
-    doubt: float  # below: an option that the other readers took by its words is asked about
-    doubt_boolean: float
+    doubt: float  # below: an option that was taken for a yes or a no in the answer is asked about
+    doubt_boolean: float  # the same of a yes or a no that the other readers took
     between: float  # two options that together reach it are asked about
     ask: float  # from there on, of "ask again": own words are no answer to an open choice
     ask_text: float  # the same of a text
@@ -217,7 +217,7 @@ def has_a_say(item: Item, text: str, outcome: Outcome) -> bool:
         return False
     if isinstance(outcome, NotUnderstood):
         return item.type == "boolean" or bool(item.options)
-    return item.type in _TEXTS or is_own(item, outcome) or is_by_words(item, outcome)
+    return item.type in _TEXTS or is_own(item, outcome) or may_be_doubted(item, outcome)
 
 
 def is_by_words(item: Item, outcome: Outcome) -> bool:
@@ -226,6 +226,12 @@ def is_by_words(item: Item, outcome: Outcome) -> bool:
         isinstance(outcome, Taken) and outcome.confidence < 1 and outcome.how not in _BY_PLACE
         and item.type not in _TEXTS
     )  # fmt: skip
+
+
+def may_be_doubted(item: Item, outcome: Outcome) -> bool:
+    """Any yes or no; of options those that a yes or a no in the answer was taken for: the words of scales are right."""
+    polar = isinstance(outcome, Taken) and outcome.how == "polarity"
+    return is_by_words(item, outcome) and (item.type == "boolean" or polar)
 
 
 def decide(item: Item, chances: Chances, outcome: Outcome, limits: Limits) -> Outcome:
@@ -237,7 +243,8 @@ def decide(item: Item, chances: Chances, outcome: Outcome, limits: Limits) -> Ou
         return _doubted(item, chances, outcome, limits)
     (best, chance), (second, next_chance) = (*chances.options, ("", 0.0))[:2]
     value = key_value(item, best)
-    if value is not None and chance >= (limits.take_boolean if item.type == "boolean" else limits.take):
+    limit = limits.take_boolean if item.type == "boolean" else limits.take
+    if value is not None and chance >= limit and not counts(item):
         return Taken((value,), "meaning", round(chance, 3))
     if item.type == "boolean":
         return outcome
@@ -245,6 +252,11 @@ def decide(item: Item, chances: Chances, outcome: Outcome, limits: Limits) -> Ou
         return NotUnderstood()
     near = chance + next_chance >= limits.between
     return Which((best, second)) if second and (near or (own and chances.own < limits.own)) else outcome
+
+
+def counts(item: Item) -> bool:
+    """Whether options say numbers ("1-2 days"): "every other day" lies near "every day" in meaning, but is not that."""
+    return any(char.isdigit() for option in item.options for char in option.wording.text)
 
 
 def _doubted(item: Item, chances: Chances, taken: Taken, limits: Limits) -> Outcome:

@@ -40,13 +40,14 @@ from carethread.questionnaires.meaning import (
     Meaning,
     Weights,
     about,
+    counts,
     decide,
     features,
     form_of,
     has_a_say,
-    is_by_words,
     is_own,
     keys_of,
+    may_be_doubted,
     probabilities,
     unit,
 )
@@ -59,10 +60,10 @@ SEED: Final = 20261130
 DECAY: Final = 3e-4  # of the many weights, of sentence vectors and n-grams
 DECAY_FEW: Final = 1e-5  # of the few
 STEPS: Final = 80
-WRONG: Final = 0.0075  # share of all answers that meaning may take for what they are not, at most
-PRECISION: Final = 0.88  # of what meaning takes, how much at least is right
+WRONG: Final = 0.005  # share of all answers that meaning may take for what they are not, at most
+PRECISION: Final = 0.82  # of what meaning takes, how much at least is right
 HIGHEST: Final = 0.97  # where no limit is good enough
-LOST: Final = 0.08  # share of own words that may be asked about although they are an answer
+LOST: Final = 0.05  # share of own words that may be asked about although they are an answer
 BETWEEN: Final = 0.85
 _THEN: Final = datetime(2026, 11, 30, 12, tzinfo=UTC)  # of dates said in answers; no answer here says any
 _TRANSLATION: Final = "http://hl7.org/fhir/StructureDefinition/translation"
@@ -317,7 +318,7 @@ def limits_of(spoken: Sequence[Said], unseen: Sequence[Chances]) -> Limits:
         left = [
             (chances.options[0][1], said.answer.keys == (chances.options[0][0],))
             for said, chances in pairs
-            if said.item.type in types and _left(said)
+            if said.item.type in types and _left(said) and not counts(said.item)
         ]
         return _lowest(left, int(WRONG * count))
 
@@ -326,7 +327,7 @@ def limits_of(spoken: Sequence[Said], unseen: Sequence[Chances]) -> Limits:
             (chances.of(keys[0]), said.answer.keys == keys)
             for said, chances in pairs
             for keys in [keys_of(said.item, said.outcome)]
-            if said.item.type in types and is_by_words(said.item, said.outcome) and len(keys) == 1
+            if said.item.type in types and may_be_doubted(said.item, said.outcome) and len(keys) == 1
         ]
         return _highest(taken)
 
