@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+
+import structlog
 
 from carethread.channels.twilio import TwilioChannel, claimed_in
 from carethread.channels.web import WebChannel
@@ -23,12 +26,16 @@ from carethread.messaging.types import Channels
 from carethread.messaging.updates import Updates
 from carethread.programs.library import Programs, load_programs
 from carethread.programs.links import Links
+from carethread.questionnaires.meaning import MODEL, Meaning, MeaningError
+from carethread.safety.encoder import SentenceEncoder
 from carethread.safety.guard import load_guard
 from carethread.safety.reading import Reading, load_reading
 from carethread.safety.triage import TriageTable
 from carethread.safety.triage_loading import load_triage
 from carethread.storage.database import Database
 from carethread.sweeper import Sweeper
+
+_log = structlog.get_logger(__name__)
 
 
 def utc_now() -> datetime:
@@ -97,6 +104,18 @@ def links(settings: Settings) -> Links:
     return Links(settings.public_url, settings.session_secret.get_secret_value())
 
 
+@lru_cache(maxsize=1)
+def meaning() -> Meaning | None:
+    """What reads answers by their meaning; its encoder is loaded at the first answer that needs it. None, and a loud
+    log, where the model cannot be loaded: answers are then read by grammar alone.
+    """
+    try:
+        return Meaning.load(MODEL, SentenceEncoder())
+    except MeaningError as error:
+        _log.error("meaning_not_loaded", error=str(error))
+        return None
+
+
 def conversations(parts: Core) -> ConversationParts:
     """What the custom actions work with."""
     texts = content(parts.settings, parts.clinics)
@@ -109,6 +128,7 @@ def conversations(parts: Core) -> ConversationParts:
         content=texts,
         links=links(parts.settings),
         clock=utc_now,
+        meaning=meaning(),
     )
 
 

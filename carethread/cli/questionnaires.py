@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,29 @@ def _launch(given: Mapping[str, Any], patient: str | None) -> dict[str, Any]:
     return context
 
 
+@questionnaire.command()
+def learn() -> None:
+    """Fit the reading of meanings to carethread/questionnaires/answers again, and say how well it reads new items.
+
+    It takes a few minutes. Run it when the answers, or the readers of answers, have changed.
+    """
+    try:
+        from carethread.questionnaires.meaning_training import ANSWERS, read_answers
+        from carethread.questionnaires.meaning_training import learn as fit
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error}; fitting needs the development environment (make setup)") from None
+    from carethread.questionnaires.meaning import MODEL
+    from carethread.safety.encoder import SentenceEncoder
+
+    learned = fit(read_answers(ANSWERS), SentenceEncoder())
+    learned.meaning.save(MODEL)
+    click.echo("Of answers to items that the model was not fitted to, grammar alone → with meaning:")
+    for tally in learned.tallies:
+        click.echo(f"  {tally}")
+    click.echo(f"limits: {asdict(learned.meaning.limits)}")
+    click.echo(f"Wrote {MODEL}.")
+
+
 class Held:
     """A questionnaire held with whoever gives the lines."""
 
@@ -163,12 +187,15 @@ class Held:
         self._quiet = quiet
         self._launch = launch
         self._confirm = confirm
-        from carethread.bootstrap import content as load_texts  # seconds to import, and only this command needs it
+        # Seconds to import, and only this command needs it.
+        from carethread.bootstrap import content as load_texts
+        from carethread.bootstrap import meaning
 
         settings = Settings()
         clinics = load_clinics(settings.clinics_dir)
         self._clinic: Clinic = next(iter(clinics.values()))
         self._content = load_texts(settings, clinics).current
+        self._meaning = meaning()
 
     def hold(self, lines: Iterable[str]) -> Step:
         step = start(
@@ -181,7 +208,8 @@ class Held:
             if not line.strip():
                 continue
             self._note("patient", line)
-            step = answer(self.questionnaire, step.session, Input(line, self._language, f"line-{number}", self._now))
+            message = Input(line, self._language, f"line-{number}", self._now)
+            step = answer(self.questionnaire, step.session, message, meaning=self._meaning)
             self._put(step)
         return step
 

@@ -78,7 +78,8 @@ class Answers(Step):
                     ctx.set("checkin_asked", ctx.message_id)
                 return True
             program, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
-            step = runs.take(questionnaire, run, Input(ctx.text, ctx.language, ctx.message_id, ctx.now))
+            message = Input(ctx.text, ctx.language, ctx.message_id, ctx.now)
+            step = runs.take(questionnaire, run, message, meaning=ctx.parts.meaning)
             current = step.session.current
             if self._something_else(ctx, questionnaire.item(current.link_id) if current else None, step):
                 return False

@@ -22,6 +22,7 @@ from carethread.messaging.outbox import Say, is_verified
 from carethread.programs.library import Programs
 from carethread.programs.links import Links
 from carethread.questionnaires.readings import Option
+from carethread.questionnaires.understanding import Second
 from carethread.safety.triage import TriageTable
 from carethread.storage.database import Database
 from carethread.storage.models import ActionOnce, Conversation, Outbox
@@ -47,6 +48,7 @@ class Parts:
     content: ContentStore
     links: Links
     clock: Callable[[], datetime]
+    meaning: Second | None = None  # reads answers that grammar does not; None: it could not be loaded
 
 
 @dataclass(slots=True)

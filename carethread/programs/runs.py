@@ -29,6 +29,7 @@ from carethread.questionnaires import (
     to_observations,
     to_response,
 )
+from carethread.questionnaires.understanding import Second
 from carethread.storage.models import Enrolment, QuestionnaireRun, Touchpoint
 
 _SHOWN = 5  # runs of a conversation that staff see
@@ -91,9 +92,9 @@ def opened(
     return resume(questionnaire, Session.from_json(run.session), language=language, now=now)
 
 
-def take(questionnaire: Questionnaire, run: QuestionnaireRun, message: Input) -> Step:
+def take(questionnaire: Questionnaire, run: QuestionnaireRun, message: Input, *, meaning: Second | None = None) -> Step:
     """What a message is to the waiting question. Nothing is kept yet."""
-    return answer(questionnaire, Session.from_json(run.session), message)
+    return answer(questionnaire, Session.from_json(run.session), message, meaning=meaning)
 
 
 def lost(step: Step) -> bool:

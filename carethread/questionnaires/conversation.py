@@ -67,6 +67,7 @@ from carethread.questionnaires.understanding import (
     NothingToSay,
     NotUnderstood,
     Outcome,
+    Second,
     Taken,
     TooLong,
     Which,
@@ -155,11 +156,11 @@ def resume(questionnaire: Questionnaire, session: Session, *, language: str, now
     return Step(session, question(questionnaire, session, current))
 
 
-def answer(questionnaire: Questionnaire, session: Session, message: Input) -> Step:
+def answer(questionnaire: Questionnaire, session: Session, message: Input, *, meaning: Second | None = None) -> Step:
     """Takes a message as the answer to the waiting question, or as a request about it.
 
     A message that was taken before changes nothing; neither does one to a session that is completed or waits for
-    a human (see `resume`).
+    a human (see `resume`). `meaning` reads what grammar and lists of words do not understand (`meaning.Meaning`).
     """
     _check(questionnaire, session)
     if session.status in ("completed", "needs-human") or session.current is None:
@@ -173,7 +174,7 @@ def answer(questionnaire: Questionnaire, session: Session, message: Input) -> St
         updated_at=message.now,
         last_message=message.message_id,
     )
-    return _Turn(questionnaire, session, message.now, message.message_id).take(message)
+    return _Turn(questionnaire, session, message.now, message.message_id, meaning=meaning).take(message)
 
 
 def _bare_no(text: str, rest: str) -> bool:
@@ -204,6 +205,7 @@ class _Turn:
     now: datetime
     message_id: str
     events: list[Event] = field(default_factory=list)
+    meaning: Second | None = None
 
     # --- taking a message ---------------------------------------------------------------------------------------
 
@@ -268,6 +270,7 @@ class _Turn:
                 between=current.between,
                 again=current.attempt > 0,
                 numbered=current.framing in ("choices", "which"),
+                meaning=None if rest else self.meaning,
             )
             for text in (message.text, rest or "")
             if text

@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 
 from carethread.questionnaires.definition import Item
 from carethread.questionnaires.readings import read_date
-from carethread.questionnaires.understanding import Beyond, NotUnderstood, Outcome, Taken, understand
+from carethread.questionnaires.understanding import Beyond, NotUnderstood, Outcome, Second, Taken, understand
 from carethread.questionnaires.values import Reference, Value, compare
 
 _KINDS = {"dateTime": "DateTime", "time": "Time", "url": "Uri", "reference": "Reference", "attachment": "Attachment"}
@@ -23,11 +23,12 @@ def read(
     between: Sequence[str] = (),
     again: bool = False,
     numbered: bool = False,
+    meaning: Second | None = None,
 ) -> Outcome:
     """What a text answers to an item of any type; see `understanding.understand`."""
     kind = _KINDS.get(item.type)
     if kind is None:
-        return understand(item, text, language, now, between=between, again=again, numbered=numbered)
+        return understand(item, text, language, now, between=between, again=again, numbered=numbered, meaning=meaning)
     outcome = understand(item, text, language, now, between=between, again=again, numbered=numbered)
     if not isinstance(outcome, Taken) or all(found.kind == kind for found in outcome.values):
         if not isinstance(outcome, NotUnderstood):

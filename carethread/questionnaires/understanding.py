@@ -60,6 +60,7 @@ from carethread.questionnaires.readings import (
 from carethread.questionnaires.readings.text import fold, plain
 from carethread.questionnaires.values import Amount, Value, compare
 
+_OWN_WORDS = ("string", "text", "open-choice")  # taken as they are when the question was put before
 _WIDEST_SCALE = 20  # a wider range of whole numbers is no scale whose ends have words
 _MOST_CANDIDATES = 4  # more numbers than this are no choice to offer
 _SURE_NO = 0.85
@@ -111,6 +112,9 @@ class NotUnderstood:
 
 Outcome = Taken | Which | Beyond | TooLong | NothingToSay | NotUnderstood
 
+# What an answer is taken for in the end: of item, text, language and what the readers here made of it (see `meaning`).
+Second = Callable[[Item, str, str, Outcome], Outcome]
+
 
 def understand(
     item: Item,
@@ -122,14 +126,23 @@ def understand(
     again: bool = False,
     numbered: bool = False,
     encoder: Encoder | None = None,
+    meaning: Second | None = None,
 ) -> Outcome:
     """Reads a text as an answer to an item.
 
     `between` are the answers the patient was asked to choose from last, in the order shown; `numbered` says that
     a number was asked for; `again` that the question was put before, so that a free text is taken as it is.
     `now` is the patient's time in their zone. `encoder` turns texts into vectors whose angle tells how alike they
-    are in meaning; with it, a paraphrase of one option is taken where no word of it was said.
+    are in meaning; with it, a paraphrase of one option is taken where no word of it was said. `meaning` has the last
+    word on what all of these make of it.
     """
+    if meaning is not None:
+        outcome = understand(
+            item, text, language, now, between=between, again=again, numbered=numbered, encoder=encoder
+        )
+        judged = meaning(item, text, language, outcome)
+        own = isinstance(outcome, Taken) and outcome.how == "exact" and item.type in _OWN_WORDS
+        return outcome if again and own and not isinstance(judged, Taken) else judged
     if not text.strip() or not re.search(r"\w|[^\x00-\x7f]", text):
         return NotUnderstood()
     asked = _Asked(item, language, now, tuple(between), again=again, numbered=numbered, encoder=encoder)
