@@ -218,7 +218,7 @@ def in_words(content: Content, question: Question, language: str) -> tuple[str, 
             choices = [{"label": labels[option.key]} for option in question.options]
             return key, {"question": question.text, "choices": choices}
         case "summary" | "summary_which":
-            return f"utter_question_{question.framing}", _summary(content, question, language)
+            return _READ_BACK[question.framing], _summary(content, question, language)
         case framing:
             values = _values(content, question, language)
             if question.proposed and framing not in _FRAMING:
@@ -227,6 +227,7 @@ def in_words(content: Content, question: Question, language: str) -> tuple[str, 
             return _FRAMING.get(framing, "utter_question"), values
 
 
+_READ_BACK = {"summary": "utter_question_summary", "summary_which": "utter_question_summary_which"}
 # Which of its limits a question has → the key that says what it takes.
 _RANGE = {
     (True, True): "utter_question_range",

@@ -30,6 +30,7 @@ from carethread.questionnaires.definition import (
 from carethread.questionnaires.fhirpath import NotFhirPath, Path, path, safe_pattern
 from carethread.questionnaires.normalising import entries, normalised, plain_text
 from carethread.questionnaires.readings.quantities import known_unit
+from carethread.questionnaires.readings.text import plain
 from carethread.questionnaires.values import Amount, Coding, Value, decimal_from, value_from
 from carethread.questionnaires.valuesets import Concept, UnknownValueSet, ValueSets, expanded
 
@@ -834,7 +835,7 @@ def _as_it_stands(condition: Mapping[str, Any]) -> Value | None:
     return Value("String", str(raw)) if isinstance(raw, str | int | float) else None
 
 
-_YES, _NO = {"true", "yes", "y", "1", "si", "sí"}, {"false", "no", "n", "0"}
+_YES, _NO = {"true", "yes", "y", "1", "si"}, {"false", "no", "n", "0"}
 
 
 def _as_type_of(question: Item, answer: Value) -> Value | None:
@@ -852,7 +853,7 @@ def _as_option(question: Item, answer: Value) -> Value | None:
     written = _shown(answer).casefold() if answer.kind != "Boolean" else ""
     for option in question.options:
         names = {option.key.casefold(), option.wording.text.casefold(), _shown(option.value).casefold()}
-        if answer.kind == "Boolean" and names & (_YES if answer.value else _NO):
+        if answer.kind == "Boolean" and {plain(name) for name in names} & (_YES if answer.value else _NO):
             return option.value
         if written and written in names:
             return option.value
@@ -860,7 +861,7 @@ def _as_option(question: Item, answer: Value) -> Value | None:
 
 
 def _as_boolean(answer: Value) -> Value | None:
-    written = _key(answer).casefold()
+    written = plain(_key(answer))
     if answer.kind == "Boolean":
         return answer
     return Value("Boolean", written in _YES) if written in _YES | _NO else None

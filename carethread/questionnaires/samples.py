@@ -5,7 +5,7 @@ from typing import Any
 
 from carethread.questionnaires.fhirpath import safe_pattern
 
-_LETTERS = "a1A -_.@/é"
+_LETTERS = "a1A -_.@/"
 
 
 def sample(pattern: str) -> str | None:
