@@ -73,6 +73,7 @@ class Limits:
 
     take: float  # an option, where the other readers did not understand
     take_boolean: float  # a yes or a no, the same
+    take_own: float  # an option, where words of the patient's own would be kept instead
     doubt: float  # below: an option that was taken for a yes or a no in the answer is asked about
     doubt_boolean: float  # the same of a yes or a no that the other readers took
     between: float  # two options that together reach it are asked about
@@ -243,7 +244,7 @@ def decide(item: Item, chances: Chances, outcome: Outcome, limits: Limits) -> Ou
         return _doubted(item, chances, outcome, limits)
     (best, chance), (second, next_chance) = (*chances.options, ("", 0.0))[:2]
     value = key_value(item, best)
-    limit = limits.take_boolean if item.type == "boolean" else limits.take
+    limit = limits.take_boolean if item.type == "boolean" else limits.take_own if own else limits.take
     if value is not None and chance >= limit and not counts(item):
         return Taken((value,), "meaning", round(chance, 3))
     if item.type == "boolean":

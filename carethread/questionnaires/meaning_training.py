@@ -61,8 +61,10 @@ DECAY: Final = 3e-4  # of the many weights, of sentence vectors and n-grams
 DECAY_FEW: Final = 1e-5  # of the few
 STEPS: Final = 80
 WRONG: Final = 0.005  # share of all answers that meaning may take for what they are not, at most
+WRONG_OWN: Final = 0.0075  # the same of open choices, where what is not taken for an option is kept as it stands
 PRECISION: Final = 0.82  # of what meaning takes, how much at least is right
 HIGHEST: Final = 0.97  # where no limit is good enough
+LOST_OWN: Final = 0.12  # share of them about which it may be asked which option they mean
 LOST: Final = 0.05  # share of own words that may be asked about although they are an answer
 BETWEEN: Final = 0.85
 _THEN: Final = datetime(2026, 11, 30, 12, tzinfo=UTC)  # of dates said in answers; no answer here says any
@@ -313,14 +315,14 @@ def limits_of(spoken: Sequence[Said], unseen: Sequence[Chances]) -> Limits:
     """From the probabilities of answers that the model was not fitted to, the lowest limits that err seldom enough."""
     pairs = [(said, chances) for said, chances in zip(spoken, unseen, strict=True) if not said.control]
 
-    def take(types: tuple[str, ...]) -> float:
+    def take(types: tuple[str, ...], own: bool, share: float) -> float:
         count = sum(said.item.type in types for said in spoken)
         left = [
             (chances.options[0][1], said.answer.keys == (chances.options[0][0],))
             for said, chances in pairs
-            if said.item.type in types and _left(said) and not counts(said.item)
+            if said.item.type in types and _left(said, own) and not counts(said.item)
         ]
-        return _lowest(left, int(WRONG * count))
+        return _lowest(left, int(share * count))
 
     def doubt(types: tuple[str, ...]) -> float:
         taken = [
@@ -334,14 +336,17 @@ def limits_of(spoken: Sequence[Said], unseen: Sequence[Chances]) -> Limits:
     own = [(said, chances) for said, chances in pairs if is_own(said.item, said.outcome)]
     texts = [(said, chances) for said, chances in pairs if said.item.type in ("string", "text")]
     return Limits(
-        take=take(("choice", "open-choice")),
-        take_boolean=take(("boolean",)),
+        take=take(("choice", "open-choice"), False, WRONG),
+        take_boolean=take(("boolean",), False, WRONG),
+        take_own=take(("open-choice",), True, WRONG_OWN),
         doubt=doubt(("choice", "open-choice")),
         doubt_boolean=doubt(("boolean",)),
         between=BETWEEN,
         ask=_seldom([chances.ask for said, chances in own if not said.answer.ask and not said.answer.keys]),
         ask_text=_seldom([chances.ask for said, chances in texts if not said.answer.ask]),
-        own=round(1 - _seldom([1 - c.own for said, c in own if not said.answer.ask and not said.answer.keys]), 3),
+        own=round(
+            1 - _seldom([1 - c.own for said, c in own if not said.answer.ask and not said.answer.keys], LOST_OWN), 3
+        ),
     )
 
 
@@ -351,8 +356,8 @@ def chances_of(weights: Weights, found: Features, keys: tuple[str, ...]) -> Chan
     return Chances(tuple(ranked), float(odds[-2]), float(odds[-1]))
 
 
-def _left(said: Said) -> bool:
-    return isinstance(said.outcome, NotUnderstood) or is_own(said.item, said.outcome)
+def _left(said: Said, own: bool) -> bool:
+    return is_own(said.item, said.outcome) if own else isinstance(said.outcome, NotUnderstood)
 
 
 def _lowest(left: Sequence[tuple[float, bool]], most: int) -> float:
@@ -379,10 +384,10 @@ def _highest(taken: Sequence[tuple[float, bool]]) -> float:
     return round(limit + 0.001, 3)
 
 
-def _seldom(chances: Sequence[float]) -> float:
-    """The limit that a share of `LOST` reaches."""
+def _seldom(chances: Sequence[float], share: float = LOST) -> float:
+    """The limit that no more than a share reaches."""
     ranked = sorted(chances, reverse=True)
-    return round(ranked[int(LOST * len(ranked))] + 0.001, 3) if ranked else 1.0
+    return round(ranked[int(share * len(ranked))] + 0.001, 3) if ranked else 1.0
 
 
 def _tallies(spoken: Sequence[Said], unseen: Sequence[Chances], limits: Limits) -> Iterator[Tally]:

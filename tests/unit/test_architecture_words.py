@@ -53,6 +53,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "carethread/messaging/review.py": {"with message as": "a statement for the database"},
     "carethread/dialogue/entities/amounts.py": {"U:[in_i]": "a rule over symbols"},
     "carethread/questionnaires/loading.py": {"one of its options has": "why a Questionnaire is refused"},
+    "carethread/questionnaires/meaning.py": {"Sí": "a yes that answers are compared with"},
     "carethread/questionnaires/readings/polarity.py": {"sí": "a word as patients write it, to be read"},
     "carethread/safety/language.py": {"[A-ZÁÉÍÓÚÑ]": "a pattern", "[ñÑ¿¡]": "a pattern: Spanish letters"},
     "carethread/safety/text.py": {"?¿": "signs at which a sentence ends", "sí": "a word as patients write it"},

@@ -35,7 +35,9 @@ from carethread.questionnaires.values import Value
 from carethread.safety.encoder import SentenceEncoder
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
-LIMITS = Limits(take=0.9, take_boolean=0.9, doubt=0.3, doubt_boolean=0.3, between=0.85, ask=0.5, ask_text=0.9, own=0.1)
+LIMITS = Limits(
+    take=0.9, take_boolean=0.9, take_own=0.9, doubt=0.3, doubt_boolean=0.3, between=0.85, ask=0.5, ask_text=0.9, own=0.1
+)
 
 
 def _item(type_: str, text: str, options: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -200,7 +202,23 @@ def meaning() -> Meaning:
 
 
 # item, language, answer → key; None: it must be asked again
-READ: list[tuple[str, str, str, str | None]] = []
+READ: list[tuple[str, str, str, str | None]] = [
+    ("work", "en", "collecting my pension these days", "Retired"),
+    ("work", "es", "trabajo en una tienda", "Working"),
+    ("work", "es", "ya me jubilé", "Retired"),
+    ("work", "es", "ando en la construcción", "Working"),
+    ("work", "en", "could you say that again please", None),
+    ("work", "es", "¿me repite?", None),
+    ("prep", "en", "which prep", None),
+    ("prep", "en", "my neighbor brought it over", None),
+    ("dizzy", "en", "my legs are swollen", None),
+    ("dizzy", "es", "depende del día", None),
+    ("visits", "en", "it is far away", None),
+    ("visits", "en", "why do you need to know", None),
+    ("tired", "en", "this is a strange question", None),
+    ("doctor", "en", "what did you say", None),
+    ("doctor", "es", "no entiendo la pregunta", None),
+]
 
 
 @pytest.mark.slow
