@@ -13,7 +13,6 @@ from typing import Any, cast
 import click
 
 from carethread.bootstrap import content as load_texts
-from carethread.bootstrap import meaning as load_meaning
 from carethread.bootstrap import utc_now
 from carethread.clinic import Clinic, load_clinics
 from carethread.config import Settings
@@ -21,7 +20,9 @@ from carethread.conversations.checkin import in_words
 from carethread.dialogue.content import Content
 from carethread.questionnaires import Input, Question, QuestionnaireRefused, Step, answer, load, start, to_response
 from carethread.questionnaires.definition import Item, Questionnaire
+from carethread.questionnaires.meaning import MODEL, Meaning, MeaningError
 from carethread.questionnaires.walking import Walk, walk
+from carethread.safety.encoder import SentenceEncoder
 
 REFUSED = 2
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -98,8 +99,6 @@ def learn() -> None:
         from carethread.questionnaires.meaning_training import learn as fit
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}; fitting needs the development environment (make setup)") from None
-    from carethread.questionnaires.meaning import MODEL
-    from carethread.safety.encoder import SentenceEncoder
 
     learned = fit(read_answers(ANSWERS), SentenceEncoder())
     learned.meaning.save(MODEL)
@@ -118,6 +117,7 @@ class Held:
         self.transcript: list[dict[str, str]] = []
         self._language = language
         self._now = now
+        self._meaning = _meaning()
         self._quiet = quiet
         settings = Settings()
         clinics = load_clinics(settings.clinics_dir)
@@ -134,7 +134,7 @@ class Held:
                 continue
             self._note("patient", line)
             message = Input(line, self._language, f"line-{number}", self._now)
-            step = answer(self.questionnaire, step.session, message, meaning=load_meaning())
+            step = answer(self.questionnaire, step.session, message, meaning=self._meaning)
             self._put(step)
         return step
 
@@ -166,6 +166,15 @@ def read(file: Path) -> Questionnaire:
         for problem in refusal.problems:
             click.echo(f"  {problem}", err=True)
     raise click.exceptions.Exit(REFUSED)
+
+
+def _meaning() -> Meaning | None:
+    """What reads answers by their meaning; without it, and told so, the conversation is held all the same."""
+    try:
+        return Meaning.load(MODEL, SentenceEncoder())
+    except MeaningError as error:
+        click.echo(f"warning: answers are read by their words alone: {error}", err=True)
+        return None
 
 
 def _typed() -> Iterator[str]:
