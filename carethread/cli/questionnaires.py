@@ -22,7 +22,7 @@ from carethread.questionnaires import Input, Question, QuestionnaireRefused, Ste
 from carethread.questionnaires.definition import Item, Questionnaire
 from carethread.questionnaires.meaning import MODEL, Meaning, MeaningError
 from carethread.questionnaires.walking import Walk, walk
-from carethread.safety.encoder import SentenceEncoder
+from carethread.safety.encoder import encoder
 
 REFUSED = 2
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -100,7 +100,7 @@ def learn() -> None:
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}; fitting needs the development environment (make setup)") from None
 
-    learned = fit(read_answers(ANSWERS), SentenceEncoder())
+    learned = fit(read_answers(ANSWERS), encoder())
     learned.meaning.save(MODEL)
     click.echo("Of answers to items that the model was not fitted to, grammar alone → with meaning:")
     for tally in learned.tallies:
@@ -171,7 +171,7 @@ def read(file: Path) -> Questionnaire:
 def _meaning() -> Meaning | None:
     """What reads answers by their meaning; without it, and told so, the conversation is held all the same."""
     try:
-        return Meaning.load(MODEL, SentenceEncoder())
+        return Meaning.load(MODEL, encoder())
     except MeaningError as error:
         click.echo(f"warning: answers are read by their words alone: {error}", err=True)
         return None
