@@ -27,7 +27,7 @@ from carethread.messaging.updates import Updates
 from carethread.programs.library import Programs, load_programs
 from carethread.programs.links import Links
 from carethread.questionnaires.meaning import MODEL, Meaning, MeaningError
-from carethread.safety.encoder import SentenceEncoder
+from carethread.safety.encoder import encoder
 from carethread.safety.guard import load_guard
 from carethread.safety.reading import Reading, load_reading
 from carethread.safety.triage import TriageTable
@@ -110,7 +110,7 @@ def meaning() -> Meaning | None:
     log, where the model cannot be loaded: answers are then read by grammar alone.
     """
     try:
-        return Meaning.load(MODEL, SentenceEncoder())
+        return Meaning.load(MODEL, encoder())
     except MeaningError as error:
         _log.error("meaning_not_loaded", error=str(error))
         return None

@@ -27,7 +27,9 @@ from carethread.questionnaires import (
     to_response,
 )
 from carethread.questionnaires.definition import Item, Questionnaire
+from carethread.questionnaires.meaning import MODEL, Meaning, MeaningError
 from carethread.questionnaires.walking import Walk, walk
+from carethread.safety.encoder import encoder
 
 REFUSED = 2
 _PATIENCE = 6.0  # seconds after which the automatic patient begins no further conversation
@@ -155,10 +157,8 @@ def learn() -> None:
         from carethread.questionnaires.meaning_training import learn as fit
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}; fitting needs the development environment (make setup)") from None
-    from carethread.questionnaires.meaning import MODEL
-    from carethread.safety.encoder import SentenceEncoder
 
-    learned = fit(read_answers(ANSWERS), SentenceEncoder())
+    learned = fit(read_answers(ANSWERS), encoder())
     learned.meaning.save(MODEL)
     click.echo("Of answers to items that the model was not fitted to, grammar alone → with meaning:")
     for tally in learned.tallies:
@@ -184,18 +184,16 @@ class Held:
         self.transcript: list[dict[str, str]] = []
         self._language = language
         self._now = now
+        self._meaning = _meaning()
         self._quiet = quiet
         self._launch = launch
         self._confirm = confirm
-        # Seconds to import, and only this command needs it.
-        from carethread.bootstrap import content as load_texts
-        from carethread.bootstrap import meaning
+        from carethread.bootstrap import content as load_texts  # seconds to import, and only this command needs it
 
         settings = Settings()
         clinics = load_clinics(settings.clinics_dir)
         self._clinic: Clinic = next(iter(clinics.values()))
         self._content = load_texts(settings, clinics).current
-        self._meaning = meaning()
 
     def hold(self, lines: Iterable[str]) -> Step:
         step = start(
@@ -278,6 +276,15 @@ def _checked(found: Questionnaire) -> dict[str, Any]:
         ],
         "warnings": [str(warning) for warning in found.warnings],
     }
+
+
+def _meaning() -> Meaning | None:
+    """What reads answers by their meaning; without it, and told so, the conversation is held all the same."""
+    try:
+        return Meaning.load(MODEL, encoder())
+    except MeaningError as error:
+        click.echo(f"warning: answers are read by their words alone: {error}", err=True)
+        return None
 
 
 def _typed() -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Reads an answer by its meaning, where grammar and lists of words do not: "still sealed in the bag" is a no.
+"""Reads an answer by its meaning, where grammar and lists of words do not: "collecting my pension" is "Retired".
 
     meaning = Meaning.load(MODEL, encoder)
-    meaning(item, "my sister takes me", "en", NotUnderstood())   # Taken: "A family member or friend drives me"
+    meaning(item, "collecting my pension", "en", NotUnderstood())   # Taken: "Retired"
 
 A linear model over the answer's sentence vector and its n-grams gives every option, and the two other ways to go on
 (ask again; words of the patient's own), a probability. It has the word where the other readers have not understood,

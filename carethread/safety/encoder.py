@@ -8,6 +8,7 @@ Universal Sentence Encoder, 16 languages).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from threading import Lock
 from typing import Any, Final
 
@@ -53,3 +54,9 @@ class SentenceEncoder:
         model = USE(threads=1)
         model.encode(["hello"])
         return model
+
+
+@lru_cache(maxsize=1)
+def encoder() -> SentenceEncoder:
+    """The process's one encoder."""
+    return SentenceEncoder()
