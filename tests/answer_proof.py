@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from carethread.bootstrap import meaning
 from carethread.questionnaires import Input, Questionnaire, answer, load, start
 from carethread.questionnaires.events import Answered, AskedBack, Event, Postponed, Restarted, Skipped, WentBack
 from carethread.questionnaires.values import Amount, Coding
@@ -64,7 +65,7 @@ def taken(row: Row) -> Any:
     """What the engine makes of the text: the value as the set writes it, {"request": …} or {"ask": True}."""
     form = forms()[row.item]
     asked = start(form, language=row.language, now=NOW)
-    step = answer(form, asked.session, Input(row.text, row.language, "m1", NOW))
+    step = answer(form, asked.session, Input(row.text, row.language, "m1", NOW), meaning=meaning())
     given = step.session.of(row.item)
     if given is None or not given.values:
         return next((request for event in step.events for request in _request(event)), {"ask": True})
