@@ -1,17 +1,15 @@
-"""Answers written as FHIR writes them, for the types whose free words `understanding` does not read."""
+"""Answers of every item type: `understanding` reads free words, and what is written as FHIR writes it is taken here."""
 
 import re
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import datetime
 
 from carethread.questionnaires.definition import Item
-from carethread.questionnaires.readings import read_date
 from carethread.questionnaires.understanding import Beyond, NotUnderstood, Outcome, Second, Taken, understand
 from carethread.questionnaires.values import Reference, Value, compare
 
 _KINDS = {"dateTime": "DateTime", "time": "Time", "url": "Uri", "reference": "Reference", "attachment": "Attachment"}
 _URL = re.compile(r"(?i)\b((?:https?|ftp)://[^\s<>]+|www\.[^\s<>]+|[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[^\s<>]*)?)")
-_CLOCK = re.compile(r"(?i)\b(\d{1,2})(?::(\d{2}))?(?::(\d{2}))?\s*([ap])?\.?\s*m?\b")
 
 
 def read(
@@ -35,7 +33,7 @@ def read(
             return outcome
     elif item.type == "reference":
         return _as_reference(outcome)
-    value = _plainly(item, text, language, now)
+    value = _plainly(item, text, now)
     if value is None:
         return NotUnderstood()
     return Beyond(text.strip()[:40]) if _beyond(item, value) else Taken((value,), "exact", 1.0)
@@ -47,14 +45,11 @@ def _as_reference(outcome: Taken) -> Outcome:
     return Taken((Value("Reference", Reference(display=words)),), outcome.how, outcome.confidence, outcome.rest)
 
 
-def _plainly(item: Item, text: str, language: str, now: datetime) -> Value | None:
+def _plainly(item: Item, text: str, now: datetime) -> Value | None:
     """The value where it is written as FHIR, or nearly so."""
     written = text.strip()
     if item.type == "dateTime":
-        return _date_time(written, language, now)
-    if item.type == "time":
-        clock = _clock(written)
-        return None if clock is None else Value("Time", clock.isoformat())
+        return _date_time(written, now)
     if item.type == "url":
         match = _URL.search(written)
         address = match.group(1).rstrip(".,;)") if match else ""
@@ -62,37 +57,15 @@ def _plainly(item: Item, text: str, language: str, now: datetime) -> Value | Non
     return None
 
 
-def _date_time(written: str, language: str, now: datetime) -> Value | None:
+def _date_time(written: str, now: datetime) -> Value | None:
     try:
         moment = datetime.fromisoformat(written.upper().replace("Z", "+00:00"))
     except ValueError:
-        moment = None
-    if moment is not None and len(written) > len("2026-01-01"):
-        zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=now.tzinfo)
-        return Value("DateTime", zoned.isoformat(timespec="seconds"))
-    found = [reading.value for reading in read_date(written, language, now.date()) if reading.sure]
-    if len(found) != 1:
         return None
-    clock = _clock(re.sub(r"\d{4}-\d\d-\d\d|\d{1,2}/\d{1,2}/\d{2,4}", " ", written)) if ":" in written else None
-    if clock is None or len(found[0]) < len("2026-01-01"):
-        return Value("DateTime", found[0])
-    moment = datetime.combine(date.fromisoformat(found[0]), clock, tzinfo=now.tzinfo)
-    return Value("DateTime", moment.isoformat(timespec="seconds"))
-
-
-def _clock(written: str) -> time | None:
-    for match in _CLOCK.finditer(written):
-        hour, minute, second, half = match.groups()
-        if minute is None and half is None:
-            continue
-        number = int(hour)
-        if half is not None:
-            if not 1 <= number <= 12:
-                continue
-            number = number % 12 + (12 if half.lower() == "p" else 0)
-        if number < 24 and int(minute or 0) < 60 and int(second or 0) < 60:
-            return time(number, int(minute or 0), int(second or 0))
-    return None
+    if len(written) <= len("2026-01-01"):
+        return Value("DateTime", moment.date().isoformat())
+    zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=now.tzinfo)
+    return Value("DateTime", zoned.isoformat(timespec="seconds"))
 
 
 def _beyond(item: Item, value: Value) -> bool:

@@ -270,9 +270,16 @@ def _factors() -> tuple[dict[str, Decimal], dict[str, Decimal]]:
     return factors, offsets
 
 
+@lru_cache(maxsize=1)
+def _codes() -> frozenset[str]:
+    """Every UCUM code of the tables: those that convert, and those that only have names ("/min")."""
+    named = {str(row["value"]) for row in load_table("units")["rows"] if row["kind"] == "U"}
+    return frozenset(named | set(_factors()[0]))
+
+
 def known_unit(written: str) -> str | None:
     """The UCUM code a unit's code or written name stands for, if the tables know it."""
-    if written in _factors()[0]:
+    if written in _codes():
         return written
     found = [sym.value for sym in lexicon("en", "units").scan(fold(written).text).syms if sym.kind == "U"]
     return found[0] if len(found) == 1 else None
