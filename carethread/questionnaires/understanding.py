@@ -57,6 +57,7 @@ from carethread.questionnaires.readings import (
     topics,
     usual_units,
 )
+from carethread.questionnaires.readings.clock import half_of_day
 from carethread.questionnaires.readings.text import fold, plain
 from carethread.questionnaires.values import Amount, Value, compare
 
@@ -749,7 +750,12 @@ def _moment(asked: _Asked, text: str) -> Outcome:
 
 
 def _time(asked: _Asked, text: str) -> Outcome:
-    return _of_time(asked.item, "Time", [one for one in read_time(text, asked.language) if one.sure])
+    """A time of day; the question may say which half of the day is meant ("your evening medicine")."""
+    readings = [one for one in read_time(text, asked.language) if one.sure]
+    half = half_of_day(asked.wording, asked.language) if len(readings) == 2 else None
+    if half is not None:
+        readings = [one for one in readings if (one.value >= "12") is (half == "pm")] or readings
+    return _of_time(asked.item, "Time", readings)
 
 
 def _of_time(item: Item, kind: str, readings: Sequence[Reading[str]]) -> Outcome:

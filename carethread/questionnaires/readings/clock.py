@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import time
 from functools import partial
 
-from carethread.questionnaires.readings.lexicon import Hit, Line, Sym, rule
+from carethread.questionnaires.readings.lexicon import Hit, Line, Sym, lexicon, rule
 from carethread.questionnaires.readings.text import fold
 
 # Local hours meant by a part of the day, as clinics and patients use the words (half-open).
@@ -153,6 +153,14 @@ def _bare(line: Line, hit: Hit) -> tuple[Sym, ...] | None:
 
 _MORNING = {"early_morning", "morning", "late_morning", "early"}
 _NIGHT = {"evening", "late", "late_afternoon", "afternoon", "early_afternoon", "noon"}
+
+
+def half_of_day(text: str, language: str) -> str | None:
+    """ "am" or "pm", where a text names one part of the day: "your evening medicine" is pm."""
+    parts = {sym.value for sym in lexicon(language, "calendar").scan(text).syms if sym.kind == "PART"}
+    if parts and parts <= _MORNING:
+        return "am"
+    return "pm" if parts and parts <= _NIGHT else None
 
 
 def _in_part(hit: Hit) -> tuple[Sym, ...] | None:
