@@ -293,7 +293,9 @@ def _several(item: Item, wanted: list[Value]) -> Iterator[list[int]]:
 def _texts(item: Item, wanted: list[Value], now: datetime) -> Iterator[str]:
     """What is typed where any words are an answer, and where a moment or an address is."""
     if item.type in ("string", "text", "open-choice"):
-        yield from (str(_plain(value)) for value in wanted if not isinstance(value.value, Coding))
+        waited_for = [str(_plain(value)) for value in wanted if not isinstance(value.value, Coding)]
+        yield from waited_for
+        yield from (f"{text} z" for text in waited_for)  # what is greater, as texts are compared
         fitting = [found for text in (item.pattern, *_patterns(item.expressions)) for found in [sample(text)] if found]
         yield from fitting
         if not fitting:
