@@ -214,6 +214,8 @@ _ARRAYS: Final[dict[str, tuple[int, ...]]] = {
 
 def has_a_say(item: Item, text: str, outcome: Outcome) -> bool:
     """Whether meaning is asked at all: where the other readers were lost, or went by words alone."""
+    if isinstance(outcome, NothingToSay):  # "no, that's all" is an answer that words alone settle
+        return False
     if item.type not in TYPES or not 0 < len(words(text)) <= MOST_WORDS or len(item.options) > MOST_OPTIONS:
         return False
     if isinstance(outcome, NotUnderstood):
