@@ -144,7 +144,7 @@ async def test_bad_answers_reach_a_nurse_at_once_and_go_on(scene: Scene) -> None
             ("sí, anoche tuve calentura", QUESTION),
             ("sí, está roja y le sale líquido", QUESTION),
             ("no", QUESTION),
-            ("se me acabó la pastilla del agua", QUESTION),
+            ("no me dieron la pastilla del agua", QUESTION),
             ("no, todavía no", QUESTION),
             ("no", QUESTION),
             ("que alguien me cocine", QUESTION),
@@ -157,7 +157,7 @@ async def test_bad_answers_reach_a_nurse_at_once_and_go_on(scene: Scene) -> None
     assert (said["new-symptoms"], said["fever"], said["wound"]) == (True, True, "yes")
     assert (said["medicines"], said["appointment-known"], said["help-at-home"]) == (False, False, False)
     assert "swollen" in said["symptoms-what"] or "hinchada" in said["symptoms-what"]
-    assert said["medicines-problem"] in ("I ran out of the water pill", "se me acabó la pastilla del agua")
+    assert said["medicines-problem"] in ("I ran out of the water pill", "no me dieron la pastilla del agua")
     assert said["help-what"] in ("someone to cook for me", "que alguien me cocine")
     row = await scene.escalation("checkin", severity="urgent", team="care-coordination")
     rules = {report["rule"] for report in scene.reports_of(row)}
