@@ -220,7 +220,9 @@ def has_a_say(item: Item, text: str, outcome: Outcome) -> bool:
         return False
     if isinstance(outcome, NotUnderstood):
         return item.type == "boolean" or bool(item.options)
-    return item.type in _TEXTS or is_own(item, outcome) or may_be_doubted(item, outcome)
+    if item.type in _TEXTS:  # any words may be the answer, and a symptom must not be asked for twice
+        return False
+    return is_own(item, outcome) or may_be_doubted(item, outcome)
 
 
 def is_by_words(item: Item, outcome: Outcome) -> bool:
