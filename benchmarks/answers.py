@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import yaml
-
 from carethread.questionnaires.definition import AnswerOption, Item, Wording
 from carethread.questionnaires.readings import read_control
 from carethread.questionnaires.understanding import (
@@ -33,6 +31,7 @@ from carethread.questionnaires.understanding import (
     understand,
 )
 from carethread.questionnaires.values import Amount, Coding, Value
+from carethread.yamls import parse_texts
 
 TABLES = Path(__file__).parents[1] / "tests" / "unit" / "data" / "answers"
 NOW = datetime(2026, 3, 4, 11, tzinfo=ZoneInfo("America/New_York"))  # a Wednesday
@@ -71,7 +70,7 @@ class Case:
 
 
 def read_items(path: Path) -> Iterator[tuple[Item, Mapping[str, Any]]]:
-    for number, raw in enumerate(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader), start=1):  # noqa: S506
+    for number, raw in enumerate(parse_texts(path.read_text(encoding="utf-8")), start=1):
         yield _item(f"{path.stem}-{number}", raw), raw
 
 

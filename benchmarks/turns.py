@@ -111,7 +111,8 @@ async def plain_rasa() -> AsyncIterator[Turn]:
                 began = time.perf_counter()
                 body = {"sender": sender + str(uuid.uuid4()), "message": text}
                 async with http.post(f"{url}/webhooks/rest/webhook", json=body) as response:
-                    assert await response.json(), "plain Rasa said nothing"
+                    response.raise_for_status()
+                    await response.json()  # its bot has nothing to say to some of these, which is a turn all the same
                 return time.perf_counter() - began
 
             yield turn

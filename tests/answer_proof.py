@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from carethread.bootstrap import meaning
 from carethread.questionnaires import Input, Questionnaire, answer, load, start
 from carethread.questionnaires.events import Answered, AskedBack, Event, Postponed, Restarted, Skipped, WentBack
+from carethread.questionnaires.meaning_training import item_resource
 from carethread.questionnaires.values import Amount, Coding
 from carethread.yamls import parse
 
@@ -143,13 +144,7 @@ def _plain(value: Any, kind: str) -> Any:
     return value
 
 
-def _item(raw: Mapping[str, Any]) -> dict[str, Any]:
-    item: dict[str, Any] = {"linkId": raw["id"], "type": raw["type"], "repeats": bool(raw.get("repeats"))}
-    item |= _texts("text", raw["text"])
-    if "options" in raw:
-        item["answerOption"] = [
-            {"valueCoding": {"code": str(option["code"])} | _texts("display", option)} for option in raw["options"]
-        ]
+def _item(raw: dict[str, Any]) -> dict[str, Any]:
     kind = {"integer": "valueInteger", "decimal": "valueDecimal"}.get(raw["type"])
     limits = [("minValue", raw.get("min")), ("maxValue", raw.get("max"))]
     extensions = [{"url": _HL7 + name, kind: limit} for name, limit in limits if kind and limit is not None]
@@ -158,12 +153,7 @@ def _item(raw: Mapping[str, Any]) -> dict[str, Any]:
         for unit in raw.get("units", ())
     ]
     extensions += [{"url": _HL7 + "questionnaire-unitOption", "valueCoding": unit} for unit in units]
-    return item | ({"extension": extensions} if extensions else {})
-
-
-def _texts(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    spanish = [{"url": "lang", "valueCode": "es"}, {"url": "content", "valueString": texts["es"]}]
-    return {name: texts["en"], f"_{name}": {"extension": [{"url": _HL7 + "translation", "extension": spanish}]}}
+    return item_resource(raw) | ({"extension": extensions} if extensions else {})
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal, cast
 
 from sqlalchemy import Select, and_, case, func, select
@@ -20,7 +20,7 @@ from carethread.messaging.consent import opted_out
 from carethread.messaging.outbox import is_verified
 from carethread.messaging.staff import MAX_TEXT
 from carethread.messaging.thread import thread
-from carethread.messaging.types import ThreadEntry
+from carethread.messaging.types import WHATSAPP_WINDOW, ThreadEntry
 from carethread.storage.models import Conversation, Escalation, Inbox, Outbox, Staff
 
 View = Literal["team", "mine", "all", "resolved"]
@@ -30,8 +30,6 @@ _MOST: Final = 500  # rows on a page
 _SHOWN: Final = ("name", "summary", "why", "span", HISTORY)  # details that have a place of their own on the page
 _LISTED: Final = ("answers",)  # details that hold a row for each thing that was asked
 _CODE: Final = re.compile(r"(?!utter_)[a-z]+(_[a-z]+)+")
-# WhatsApp delivers free text only this long after the patient's last message.
-_WHATSAPP_WINDOW: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +221,7 @@ async def page(
     name = next((item.person.name for item in items if item.person.name), None)
     holder = await session.get(Staff, conversation.owner_staff_id) if conversation.owner_staff_id else None
     window_closed = conversation.channel == "whatsapp" and (
-        conversation.last_inbound_at is None or now - conversation.last_inbound_at > _WHATSAPP_WINDOW
+        conversation.last_inbound_at is None or now - conversation.last_inbound_at > WHATSAPP_WINDOW
     )
     return Page(
         conversation=conversation,

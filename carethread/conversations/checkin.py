@@ -69,7 +69,10 @@ class Answers(Step):
     async def read(self, ctx: Context) -> bool:
         async with ctx.begin() as session:
             run = await runs.waiting(session, ctx.conversation.id, alone=True)
-            if run is None or run.state != "running":
+            if run is None:  # its last question was answered on the web page: this is about something else
+                leave(ctx, "elsewhere")
+                return True
+            if run.state != "running":
                 return True
             if run.asked_on == "page":  # what was asked here last has been answered there
                 step = await self._open(ctx, session, run)
@@ -88,12 +91,6 @@ class Answers(Step):
             )
         await self._go_on(ctx, progress)
         return True
-
-    async def read_first(self, ctx: Context) -> bool:
-        """The last question was answered on the web page: what is written now is about something else."""
-        if await self._run(ctx) is None:
-            leave(ctx, "elsewhere")
-        return False
 
     async def _go_on(self, ctx: Context, progress: runs.Progress) -> None:
         step = progress.step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from carethread.clinic import Account, Channel
@@ -14,6 +15,8 @@ DeliveryState = Literal["sent", "delivered", "read", "failed"]
 
 # A message longer than this is kept whole in the ledger, and read by the assistant up to here.
 MAX_TEXT = 10_000  # characters
+# WhatsApp delivers free words only so long after the patient's last message.
+WHATSAPP_WINDOW = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from carethread.clinic import Clinic
 from carethread.dialogue.content import Content
 from carethread.messaging.consent import opted_out
 from carethread.messaging.outbox import Say, queue
+from carethread.messaging.types import WHATSAPP_WINDOW
 from carethread.programs import runs
 from carethread.programs.library import Programs
 from carethread.programs.quiet import next_allowed
@@ -23,38 +24,30 @@ log = structlog.get_logger()
 REMINDER = "utter_checkin_open"
 # While a human has the conversation it is looked at again after so long.
 _LATER = timedelta(hours=1)
-# WhatsApp takes free words for so long after the patient's last message.
-_WINDOW = timedelta(hours=24)
 _BATCH = 50
 
 
 async def remind(database: Database, clinic: Clinic, programs: Programs, content: Content, *, now: datetime) -> int:
     """Remind of every run that lies too long, or end it; returns how many. Any number of workers may do it at once."""
-    done = 0
-    async with database.begin(clinic.id) as session:
-        ids = (
-            await session.scalars(
-                select(QuestionnaireRun.id)
-                .where(
-                    QuestionnaireRun.state.in_(("waiting", "running")),
-                    QuestionnaireRun.look_at <= now,
-                )
-                .order_by(QuestionnaireRun.look_at)
-                .limit(_BATCH)
-            )
-        ).all()
-    for run_id in ids:
-        async with database.begin(clinic.id) as session:
-            run = await session.get(QuestionnaireRun, run_id, with_for_update={"skip_locked": True})
-            if run is not None and run.state in ("waiting", "running"):
-                done += await _look_at(session, clinic, programs, content, run, now)
-    return done
+
+    async def look_at(session: AsyncSession, run: QuestionnaireRun) -> bool:
+        return await _look_at(session, clinic, programs, content, run, now)
+
+    lying = (
+        select(QuestionnaireRun.id)
+        .where(QuestionnaireRun.state.in_(("waiting", "running")), QuestionnaireRun.look_at <= now)
+        .order_by(QuestionnaireRun.look_at)
+        .limit(_BATCH)
+    )
+    return await database.each_alone(clinic.id, lying, QuestionnaireRun, look_at)
 
 
 async def _look_at(
     session: AsyncSession, clinic: Clinic, programs: Programs, content: Content, run: QuestionnaireRun, now: datetime
 ) -> bool:
     """Remind, end, or put off; True when the patient or the EHR hears of it."""
+    if run.state not in ("waiting", "running"):
+        return False
     program, questionnaire = runs.questionnaire_of(programs, run)
     plan = program.plan_of(run.questionnaire)
     ends = run.created_at + plan.expires
@@ -84,4 +77,4 @@ async def _reachable(session: AsyncSession, conversation: Conversation, now: dat
         return False
     if conversation.channel != "whatsapp":
         return True
-    return conversation.last_inbound_at is not None and now - conversation.last_inbound_at < _WINDOW
+    return conversation.last_inbound_at is not None and now - conversation.last_inbound_at < WHATSAPP_WINDOW

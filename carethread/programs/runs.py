@@ -123,7 +123,7 @@ async def keep(
     run.asked_on = on
     run.last_message_id = step.session.last_message
     run.state = {"completed": "completed", "needs-human": "stopped"}.get(step.status, "running")
-    response = response_of(questionnaire, run)
+    response = _response(questionnaire, run, step.session)
     alarms = tuple(program.alarms(response))
     for rule in alarms:
         await _alarm(session, clinic, run, rule, response, now=now, inbox_id=inbox_id)
@@ -146,8 +146,9 @@ async def keep(
 async def lapse(session: AsyncSession, questionnaire: Questionnaire, run: QuestionnaireRun, *, now: datetime) -> None:
     """End a run that the patient left: what was answered goes to the EHR as a response that was stopped."""
     run.state = "lapsed"
-    if run.session and Session.from_json(run.session).answers:
-        response = response_of(questionnaire, run) | {"status": "stopped"}
+    kept = Session.from_json(run.session) if run.session else None
+    if kept is not None and kept.answers:
+        response = _response(questionnaire, run, kept) | {"status": "stopped"}
         await writes.record(
             session, f"run:{run.id}", writes.CREATE, {"resource": response}, now=now,
             conversation_id=run.conversation_id,
@@ -199,7 +200,11 @@ def _so_far(questionnaire: Questionnaire, run: QuestionnaireRun, language: str) 
 
 def response_of(questionnaire: Questionnaire, run: QuestionnaireRun) -> dict[str, Any]:
     """The QuestionnaireResponse of what is answered so far."""
-    return to_response(questionnaire, Session.from_json(run.session), subject=_patient(run), source=_patient(run))
+    return _response(questionnaire, run, Session.from_json(run.session))
+
+
+def _response(questionnaire: Questionnaire, run: QuestionnaireRun, session: Session) -> dict[str, Any]:
+    return to_response(questionnaire, session, subject=_patient(run), source=_patient(run))
 
 
 def _patient(run: QuestionnaireRun) -> str:

@@ -16,7 +16,7 @@ from carethread.ehr.client import Ehr
 from carethread.ehr.patients import Patient
 from carethread.messaging.consent import opted_out
 from carethread.messaging.intake import conversation_of, receive
-from carethread.messaging.types import InboundMessage
+from carethread.messaging.types import WHATSAPP_WINDOW, InboundMessage
 from carethread.programs.library import Programs, TouchpointPlan
 from carethread.programs.quiet import next_allowed
 from carethread.storage.database import Database
@@ -25,8 +25,6 @@ from carethread.storage.models import Conversation, Enrolment, QuestionnaireRun,
 log = structlog.get_logger()
 
 _PHONES: tuple[Channel, ...] = ("sms", "whatsapp")
-# WhatsApp takes free words for so long after the patient's last message.
-_WINDOW = timedelta(hours=24)
 # A conversation that the patient is in the middle of is not interrupted.
 _TALKING = timedelta(minutes=10)
 _LATER = timedelta(minutes=15)
@@ -37,33 +35,35 @@ EVENT = "EXTERNAL_checkin_due"
 
 async def start_due(database: Database, ehr: Ehr, clinic: Clinic, programs: Programs, *, now: datetime) -> int:
     """Start every touchpoint that is due; returns how many were. Workers that do this at once share the rows."""
-    started = 0
-    async with database.begin(clinic.id) as session:
-        ids = (
-            await session.scalars(
-                select(Touchpoint.id)
-                .where(Touchpoint.state == "scheduled", Touchpoint.due_at <= now)
-                .order_by(Touchpoint.due_at)
-                .limit(_BATCH)
-            )
-        ).all()
-    for touchpoint_id in ids:
-        async with database.begin(clinic.id) as session:
-            touchpoint = await session.get(Touchpoint, touchpoint_id, with_for_update={"skip_locked": True})
-            if touchpoint is None or touchpoint.state != "scheduled":
-                continue
-            enrolment = await session.get_one(Enrolment, touchpoint.enrolment_id)
-            plan = programs[enrolment.program].touchpoint(touchpoint.step)
-            if (later := next_allowed(now.astimezone(clinic.zone), clinic.quiet_hours)) > now:
-                touchpoint.due_at = later
-                continue
-            patient = await patients.get(ehr, enrolment.patient_id)
-            why_not = _why_not(patient, touchpoint, plan, now)
-            if why_not or patient is None:
-                _skip(touchpoint, why_not or "gone", now)
-                continue
-            started += await _start(session, clinic, touchpoint, enrolment, plan, patient, now)
-    return started
+
+    async def start(session: AsyncSession, touchpoint: Touchpoint) -> bool:
+        return await _start_or_put_off(session, ehr, clinic, programs, touchpoint, now)
+
+    due = (
+        select(Touchpoint.id)
+        .where(Touchpoint.state == "scheduled", Touchpoint.due_at <= now)
+        .order_by(Touchpoint.due_at)
+        .limit(_BATCH)
+    )
+    return await database.each_alone(clinic.id, due, Touchpoint, start)
+
+
+async def _start_or_put_off(
+    session: AsyncSession, ehr: Ehr, clinic: Clinic, programs: Programs, touchpoint: Touchpoint, now: datetime
+) -> bool:
+    if touchpoint.state != "scheduled":
+        return False
+    enrolment = await session.get_one(Enrolment, touchpoint.enrolment_id)
+    plan = programs[enrolment.program].touchpoint(touchpoint.step)
+    if (later := next_allowed(now.astimezone(clinic.zone), clinic.quiet_hours)) > now:
+        touchpoint.due_at = later
+        return False
+    patient = await patients.get(ehr, enrolment.patient_id)
+    why_not = _why_not(patient, touchpoint, plan, now)
+    if why_not or patient is None:
+        _skip(touchpoint, why_not or "gone", now)
+        return False
+    return await _start(session, clinic, touchpoint, enrolment, plan, patient, now)
 
 
 async def start_now(
@@ -184,7 +184,7 @@ async def _where(session: AsyncSession, clinic: Clinic, phone: str, now: datetim
     }
     wrote = {channel: found.last_inbound_at for channel, found in known.items() if found and found.last_inbound_at}
     whatsapp, sms = wrote.get("whatsapp"), wrote.get("sms")
-    if whatsapp and now - whatsapp < _WINDOW and (sms is None or sms < whatsapp):
+    if whatsapp and now - whatsapp < WHATSAPP_WINDOW and (sms is None or sms < whatsapp):
         return cast(Conversation, known["whatsapp"])
     account = next((account for account in open_to_us if account.channel == "sms"), None)
     if account is None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from carethread.questionnaires.definition import Item
-from carethread.questionnaires.understanding import Beyond, NotUnderstood, Outcome, Second, Taken, understand
-from carethread.questionnaires.values import Reference, Value, compare
+from carethread.questionnaires.understanding import Beyond, NotUnderstood, Outcome, Second, Taken, beyond, understand
+from carethread.questionnaires.values import Reference, Value
 
 _KINDS = {"dateTime": "DateTime", "time": "Time", "url": "Uri", "reference": "Reference", "attachment": "Attachment"}
 _URL = re.compile(r"(?i)\b((?:https?|ftp)://[^\s<>]+|www\.[^\s<>]+|[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[^\s<>]*)?)")
@@ -36,7 +36,7 @@ def read(
     value = _plainly(item, text, now)
     if value is None:
         return NotUnderstood()
-    return Beyond(text.strip()[:40]) if _beyond(item, value) else Taken((value,), "exact", 1.0)
+    return Beyond(text.strip()[:40]) if beyond(item, value) else Taken((value,), "exact", 1.0)
 
 
 def _as_reference(outcome: Taken) -> Outcome:
@@ -66,9 +66,3 @@ def _date_time(written: str, now: datetime) -> Value | None:
         return Value("DateTime", moment.date().isoformat())
     zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=now.tzinfo)
     return Value("DateTime", zoned.isoformat(timespec="seconds"))
-
-
-def _beyond(item: Item, value: Value) -> bool:
-    below = item.minimum is not None and (compare(value, item.minimum) or 0) < 0
-    above = item.maximum is not None and (compare(value, item.maximum) or 0) > 0
-    return below or above

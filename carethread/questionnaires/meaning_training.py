@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
@@ -53,6 +52,7 @@ from carethread.questionnaires.meaning import (
 )
 from carethread.questionnaires.readings import read_control
 from carethread.questionnaires.understanding import NotUnderstood, Outcome, Taken, exactly_an_option, understand
+from carethread.yamls import parse
 
 ANSWERS: Final = Path(__file__).with_name("answers")
 FOLDS: Final = 6
@@ -120,10 +120,10 @@ def digest(directory: Path) -> str:
 
 def read_answers(directory: Path) -> Answers:
     """The items and answers of a directory; see its README for the two files."""
-    items = yaml.safe_load((directory / "items.yml").read_text(encoding="utf-8"))
+    items = parse((directory / "items.yml").read_text(encoding="utf-8"))
     resource = {
         "resourceType": "Questionnaire", "status": "active", "language": "en", "url": "urn:carethread:answers",
-        "item": [_resource(item) for item in items],
+        "item": [item_resource(item) for item in items],
     }  # fmt: skip
     questionnaire = load(resource)
     lines = (directory / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
@@ -131,7 +131,8 @@ def read_answers(directory: Path) -> Answers:
     return Answers(questionnaire, answers, digest(directory))
 
 
-def _resource(item: dict[str, Any]) -> dict[str, Any]:
+def item_resource(item: dict[str, Any]) -> dict[str, Any]:
+    """An entry of `items.yml` as a FHIR item."""
     found = {
         "linkId": item["id"], "type": item["type"], "repeats": bool(item.get("repeats")),
         "text": item["text"]["en"], "_text": _translated(item["text"]["es"]),

@@ -257,7 +257,7 @@ def key_value(item: Item, key: str) -> Value | None:
         return option.value
     if item.type in ("integer", "decimal") and re.fullmatch(r"-?\d{1,9}(\.\d{1,6})?", key):
         value = _numeric(item, Decimal(key))
-        return value if value is not None and not _beyond(item, value) else None
+        return value if value is not None and not beyond(item, value) else None
     if item.type == "quantity":
         return _quantity_key(item, key)
     if item.type == "date" and re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?", key):
@@ -666,7 +666,7 @@ def _settled(asked: _Asked, readings: Sequence[Reading[Decimal]]) -> Outcome:
     value = _numeric(item, reading.value)
     if value is None:
         return NotUnderstood()
-    return Beyond(_written(reading.value)) if _beyond(item, value) else _taken(value, reading)
+    return Beyond(_written(reading.value)) if beyond(item, value) else _taken(value, reading)
 
 
 def _written(number: Decimal) -> str:
@@ -703,7 +703,7 @@ def _quantity(asked: _Asked, text: str) -> Outcome:
     if abs(quantity.value) >= _LARGEST:
         return NotUnderstood()
     value = Value("Quantity", _amount(item, quantity))
-    if _beyond(item, value) or not is_usual(quantity, measure):
+    if beyond(item, value) or not is_usual(quantity, measure):
         return Beyond(_written(quantity.value))
     return _taken(value, readings[0])
 
@@ -728,7 +728,7 @@ def _date(asked: _Asked, text: str) -> Outcome:
     readings = [reading for reading in found if reading.confidence >= _POSSIBLE]
     if not readings:
         return NotUnderstood()
-    within = [reading for reading in readings if not _beyond(item, Value("Date", reading.value))]
+    within = [reading for reading in readings if not beyond(item, Value("Date", reading.value))]
     if not within:
         return Beyond(readings[0].value)
     past = within if ahead else [reading for reading in within if reading.value[: len(today)] <= today] or within
@@ -761,7 +761,7 @@ def _time(asked: _Asked, text: str) -> Outcome:
 def _of_time(item: Item, kind: str, readings: Sequence[Reading[str]]) -> Outcome:
     if not readings:
         return NotUnderstood()
-    within = [reading for reading in readings if not _beyond(item, Value(kind, reading.value))]
+    within = [reading for reading in readings if not beyond(item, Value(kind, reading.value))]
     if not within:
         return Beyond(readings[0].value)
     if len(within) > 1:
@@ -769,7 +769,8 @@ def _of_time(item: Item, kind: str, readings: Sequence[Reading[str]]) -> Outcome
     return _taken(Value(kind, within[0].value), within[0])
 
 
-def _beyond(item: Item, value: Value) -> bool:
+def beyond(item: Item, value: Value) -> bool:
+    """Whether a value lies below or above what the item takes."""
     below = item.minimum is not None and (compare(value, item.minimum) or 0) < 0
     above = item.maximum is not None and (compare(value, item.maximum) or 0) > 0
     return below or above

@@ -9,10 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from carethread.questionnaires.normalising import entries
 from carethread.questionnaires.values import Coding
+from carethread.yamls import parse
 
 _TABLE = Path(__file__).with_name("valuesets.yml")
 _MOST_CODES = 20_000
@@ -144,7 +143,7 @@ def _concept(system: str, raw: Mapping[str, Any]) -> Concept:
 def _common() -> Mapping[str, tuple[Concept, ...]]:
     """The table of common value sets, by url; raises `ValueError` naming the entry that is wrong."""
     found: dict[str, tuple[Concept, ...]] = {}
-    for entry in yaml.load(_TABLE.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader):
+    for entry in parse(_TABLE.read_text(encoding="utf-8")):
         name = entry.get("source") or entry.get("urls")
         if set(entry) - _KEYS or not entry.get("source") or not entry.get("codes"):
             raise ValueError(f"{_TABLE.name}: '{name}' needs urls, source, system and codes, and knows {sorted(_KEYS)}")

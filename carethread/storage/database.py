@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import cast
+from typing import TypeVar, cast
 
 import asyncpg
+from sqlalchemy import Select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -28,6 +30,9 @@ class StatementFailed(SQLAlchemyError):
 def async_url(url: str) -> str:
     """`postgresql://…` for asyncpg."""
     return "postgresql+asyncpg://" + url.split("://", 1)[1]
+
+
+Row = TypeVar("Row")
 
 
 class Database:
@@ -70,6 +75,27 @@ class Database:
                 await session.close()
         finally:
             await connection.close()
+
+    async def each_alone(
+        self,
+        tenant: str,
+        ids: Select[uuid.UUID],
+        model: type[Row],
+        work: Callable[[AsyncSession, Row], Awaitable[bool]],
+    ) -> int:
+        """Work on each row that `ids` finds, alone with it and in a transaction of its own.
+
+        Returns for how many `work` was true. What another process holds is left to it; what has changed since it was
+        found is for `work` to see.
+        """
+        async with self.begin(tenant) as session:
+            found = (await session.scalars(ids)).all()
+        done = 0
+        for key in found:
+            async with self.begin(tenant) as session:
+                row = await session.get(model, key, with_for_update={"skip_locked": True})
+                done += row is not None and await work(session, row)
+        return done
 
     async def _start(self, tenant: str) -> tuple[AsyncConnection, asyncpg.Connection]:
         """A connection in a transaction of `tenant`. Pooled ones that a restarted server has cut are thrown away."""

@@ -144,7 +144,9 @@ class _Page:
         self._database, self._clinics = parts.database, parts.clinics
         self._programs, self._links, self._clock = programs, links, clock
         measure = load_reading(parts.settings.content_dir / "reading.yml")
-        self._words = PAGE.load(parts.settings.content_dir / "page.yml", measure)
+        texts = PAGE.load(parts.settings.content_dir / "page.yml", measure)
+        # Tenant → language → key → text.
+        self._words = {clinic.id: texts.of(clinic) for clinic in parts.clinics.values()}
         self._content = ContentStore(parts.settings.content_dir, facts=parts.clinics.shared_facts(), reading=measure)
         self._secure = parts.settings.public_url.startswith("https://")
         self._templates = Environment(
@@ -198,7 +200,8 @@ class _Page:
 
     def language(self, request: Request, clinic: Clinic, usual: str | None = None) -> str:
         asked = str(request.args.get("lang") or usual or "")
-        return asked if asked in self._words.of(clinic) else next(iter(self._words.of(clinic)))
+        words = self._words[clinic.id]
+        return asked if asked in words else next(iter(words))
 
     # --- pages --------------------------------------------------------------------------------------------------------
 
@@ -286,7 +289,7 @@ class _Page:
         if question is None:
             raise _Ended(visit.clinic, "done", 200)
         return shown(
-            question, self._words.of(visit.clinic)[visit.language],
+            question, self._words[visit.clinic.id][visit.language],
             step=_step(questionnaire, session), first=not session.given,
         )  # fmt: skip
 
@@ -322,7 +325,7 @@ class _Page:
         )  # fmt: skip
 
     def render(self, template: str, clinic: Clinic, language: str, *, status: int = 200, **values: Any) -> HTTPResponse:
-        words = self._words.of(clinic)
+        words = self._words[clinic.id]
         page = self._templates.get_template(template).render(
             clinic=clinic, language=language, words=words[language],
             languages={tag: texts["language_name"] for tag, texts in words.items()}, **values,

@@ -27,7 +27,6 @@ KEYS = (
     "other",
     "yes",
     "no",
-    "unit",
     "answer_label",
     "another",
     "another_row",

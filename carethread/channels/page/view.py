@@ -17,7 +17,7 @@ _CONTROLS: Final = {
     "scale": "scale",
     "integer": "number",
     "decimal": "number",
-    "quantity": "quantity",
+    "quantity": "number",
     "date": "date",
     "dateTime": "datetime-local",
     "time": "time",
@@ -93,8 +93,6 @@ def sent(shown: Shown, form: Mapping[str, list[str]]) -> Sent:
     own = _one(form, "words")
     if (line := _one(form, "change")).isdigit():
         return Sent(line)
-    if shown.control == "quantity" and own:
-        return Sent(" ".join(part for part in (own, _one(form, "unit")) if part))
     labels = {choice.key: choice.label for choice in shown.choices}
     ticked = tuple(key for key in form.get("choice", []) if key in labels)
     if own and (not ticked or OTHER in form.get("choice", [])):

@@ -11,11 +11,11 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-import yaml
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from carethread.questionnaires.readings.text import Token, shortened, tokens
+from carethread.yamls import parse_texts
 
 LANGUAGES = ("en", "es")
 _TYPO_LENGTH = 5  # shorter words are too easily another word
@@ -302,9 +302,7 @@ def common_words() -> frozenset[str]:
 
 def _read(name: str) -> Any:
     text = (resources.files(__package__) / "words" / f"{name}.yml").read_text(encoding="utf-8")
-    # Every scalar stays text: "no", "on" and "y" are words here, not truth values. The base loader builds only
-    # str, list and dict; in C it is ten times faster, which the first patient of the day notices.
-    return yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506
+    return parse_texts(text)  # "no", "on" and "y" are words here, not truth values
 
 
 def _split(phrase: str) -> tuple[str, ...]:
