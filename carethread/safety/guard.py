@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -66,21 +67,28 @@ class _GuardRule:
     counter_examples: tuple[str, ...]
 
 
+REMEMBERED: Final = 1024  # texts: most of what goes out is said word for word to many patients, and is read once
+
+
 class Guard:
     """The wording rules, compiled, and what first contact must say."""
 
     def __init__(self, languages: Mapping[str, _GuardLanguage], disclosure: tuple[Disclosure, ...]) -> None:
         self._languages = languages
         self.disclosure = disclosure
+        self._read = lru_cache(maxsize=REMEMBERED)(self._findings)
 
     def wording(self, text: str) -> list[Finding]:
         """Return what the text says that only a clinician may say, in any language."""
+        return list(self._read(text))
+
+    def _findings(self, text: str) -> tuple[Finding, ...]:
         pieces = split(text)
         found: dict[tuple[str, tuple[int, int]], Finding] = {}
         for language in self._languages.values():
             for rule, span in language.find(pieces):
                 found.setdefault((rule.id, span), Finding(rule.id, span, f"forbidden wording ({rule.where})"))
-        return list(found.values())
+        return tuple(found.values())
 
     def check(self) -> tuple[str, ...]:
         """Run every rule's examples and counter-examples; return what is wrong."""
