@@ -373,6 +373,29 @@ class TestQuickReplies:
         await expect(patient.button("Yes")).to_be_hidden()
         await expect(patient.button("Sure")).to_be_disabled()
 
+    async def test_numbers_in_a_row_are_a_slider_that_sends_only_what_was_chosen(self, meet: Meet) -> None:
+        patient = await meet()
+        await patient.open()
+        await patient.said("Hello")
+        await patient.say("How bad is the pain, 0 to 10?", replies=tuple((str(n), str(n)) for n in range(11)))
+        slider = patient.chat.get_by_role("slider", name="Move to your number")
+        await expect(patient.button("Move to your number")).to_be_disabled()  # nothing was chosen yet
+        await slider.focus()
+        await slider.press("ArrowRight")
+        await slider.press("ArrowRight")
+        await patient.button("Send 7").click()
+        await expect(patient.fate).to_have_text("Sent")
+        assert (await patient.in_ledger())[-1] == "7"
+        await expect(slider).to_be_disabled()
+
+    async def test_a_few_numbers_are_buttons(self, meet: Meet) -> None:
+        patient = await meet()
+        await patient.open()
+        await patient.said("Hello")
+        await patient.say("Which one?", replies=(("1", "1"), ("2", "2"), ("3", "3")))
+        await expect(patient.button("2")).to_be_enabled()
+        await expect(patient.chat.get_by_role("slider")).to_have_count(0)
+
     async def test_the_first_choices_start_a_conversation(self, meet: Meet) -> None:
         patient = await meet()
         await patient.open()

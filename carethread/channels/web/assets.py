@@ -10,7 +10,7 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "widget"
 # In the order in which they use each other.
-_SOURCES = ("dom.js", "links.js", "store.js", "connection.js", "thread.js", "element.js", "boot.js")
+_SOURCES = ("dom.js", "links.js", "store.js", "connection.js", "scale.js", "thread.js", "element.js", "boot.js")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,11 @@ KEYS = (
     "more_below",
     "too_long",
     "choices_label",
+    "scale_label",
+    "send_number",
     "clear",
     "clear_confirm",
     "clear_yes",
     "clear_no",
 )
-WIDGET = Vocabulary("the widget", KEYS, own=("count",))
+WIDGET = Vocabulary("the widget", KEYS, own=("count", "number"))

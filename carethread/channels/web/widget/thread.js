@@ -188,7 +188,11 @@ class Thread {
     if (bubble.textContent !== text) bubble.replaceChildren(entry.author === 'patient' ? text : linked(text, numbers));
     const replies = entry.quick_replies || [];
     choices.setAttribute('aria-label', t('choices_label'));
-    if (replies.length && !choices.children.length) {
+    if (node.scale) node.scale.speak();
+    else if (isScale(replies)) {
+      node.scale = new Scale(replies, this.words, (value) => this.events.choose(value));
+      choices.append(node.scale.node);
+    } else if (replies.length && !choices.children.length) {
       choices.lang = entry.language;
       choices.append(...replies.map(({ title, value }) => button({ onclick: () => this.events.choose(value) }, title)));
     }
@@ -226,7 +230,8 @@ class Thread {
       node.parts.day.hidden = sameDay;
       node.classList.toggle('next', together);
       node.parts.by.classList.toggle('quiet', together);
-      for (const choice of node.parts.choices.children) choice.disabled = index < last;
+      if (node.scale) node.scale.able(index >= last);
+      else for (const choice of node.parts.choices.children) choice.disabled = index < last;
       node.parts.choices.hidden = !entry.quick_replies?.length || index < lastButOne;
       if (entry.author === 'patient') this.renderFate(message, index === last);
       previous = entry;
