@@ -63,7 +63,17 @@ class Answers(Step):
         """The first question, or the waiting one once more: it may have been put on the web page."""
         program, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
         step = runs.opened(program, questionnaire, run, language=ctx.language, now=ctx.now)
-        await runs.keep(session, ctx.clinic, program, questionnaire, run, step, now=ctx.now, inbox_id=_inbox(ctx))
+        await runs.keep(
+            session,
+            ctx.clinic,
+            program,
+            questionnaire,
+            run,
+            step,
+            now=ctx.now,
+            inbox_id=_inbox(ctx),
+            channel=ctx.conversation.channel,
+        )
         return step
 
     async def read(self, ctx: Context) -> bool:
@@ -87,7 +97,15 @@ class Answers(Step):
             if self._something_else(ctx, questionnaire.item(current.link_id) if current else None, step):
                 return False
             progress = await runs.keep(
-                session, ctx.clinic, program, questionnaire, run, step, now=ctx.now, inbox_id=_inbox(ctx)
+                session,
+                ctx.clinic,
+                program,
+                questionnaire,
+                run,
+                step,
+                now=ctx.now,
+                inbox_id=_inbox(ctx),
+                channel=ctx.conversation.channel,
             )
         await self._go_on(ctx, progress)
         return True
@@ -243,9 +261,16 @@ def _values(content: Content, question: Question, language: str) -> dict[str, An
         "question": question.text,
         "hint": _hint(content, question, language),
         "options": [{"number": n, "label": label} for n, label in enumerate(labels, 1)] if listed else [],
-        "choices": [{"label": label} for label in labels],
+        "choices": [{"label": label} for label in labels or _numbers(question)],
         "progress": f"{question.done}/{question.total}",
     }
+
+
+def _numbers(question: Question) -> list[str]:
+    """The numbers of a scale, which a page shows as a slider; elsewhere they are said by the question."""
+    if question.kind != "scale":
+        return []
+    return [str(number) for number in range(int(question.low), int(question.high) + 1)]
 
 
 def _hint(content: Content, question: Question, language: str) -> str:

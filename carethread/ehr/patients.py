@@ -15,7 +15,7 @@ from typing import Any
 import phonenumbers
 from rapidfuzz.distance import DamerauLevenshtein
 
-from carethread.ehr.client import Ehr, Record, escaped
+from carethread.ehr.client import Ehr, Json, Record, escaped
 from carethread.ehr.elements import best_name, codes, day, ended, reference_id, written
 from carethread.ehr.errors import EhrRefused
 from carethread.yamls import parse
@@ -25,6 +25,9 @@ REGION = "US"
 MRN = "MR"  # http://terminology.hl7.org/CodeSystem/v2-0203
 # Longer than this, two spellings of a name may differ by one letter and still be the same name.
 FORGIVING_LENGTH = 4
+_FOR_FORMS = frozenset({
+    "resourceType", "id", "name", "birthDate", "gender", "telecom", "address", "communication", "maritalStatus",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,11 @@ async def get(ehr: Ehr, patient_id: str) -> Patient | None:
     """The patient with that FHIR id."""
     record = await ehr.read("Patient", patient_id)
     return patient_of(record) if record else None
+
+
+def for_forms(record: Record) -> Json:
+    """The part of a Patient resource that questionnaires fill answers in from: who it is, and nothing bulky."""
+    return {name: value for name, value in record.raw.items() if name in _FOR_FORMS}
 
 
 async def find_by_phone(ehr: Ehr, e164: str, *, today: date) -> list[Patient]:

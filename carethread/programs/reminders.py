@@ -24,6 +24,7 @@ log = structlog.get_logger()
 REMINDER = "utter_checkin_open"
 # While a human has the conversation it is looked at again after so long.
 _LATER = timedelta(hours=1)
+_WITHOUT_PROGRAM = timedelta(days=1)
 _BATCH = 50
 
 
@@ -48,7 +49,13 @@ async def _look_at(
     """Remind, end, or put off; True when the patient or the EHR hears of it."""
     if run.state not in ("waiting", "running"):
         return False
-    program, questionnaire = runs.questionnaire_of(programs, run)
+    try:
+        program, questionnaire = runs.questionnaire_of(programs, run)
+    except KeyError:
+        # Its program may come back; until then nobody can be asked, and others must not wait behind it.
+        log.error("run_without_program", tenant=clinic.id, run=str(run.id), program=run.program)
+        run.look_at = now + _WITHOUT_PROGRAM
+        return False
     plan = program.plan_of(run.questionnaire)
     ends = run.created_at + plan.expires
     if now >= ends:
@@ -63,7 +70,7 @@ async def _look_at(
         run.look_at = later
     else:
         run.reminders += 1
-        run.look_at = min(now + plan.remind_after, ends)
+        run.look_at = min(runs.remind_at(plan, conversation.channel, now), ends)
         says = [Say(REMINDER, {})]
         await queue(session, clinic, content, conversation, says, key=f"run:{run.id}:reminder:{run.reminders}", now=now)
         log.info("reminded", tenant=clinic.id, run=str(run.id), reminders=run.reminders)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from carethread.clinic import Clinic
 from carethread.ehr import writes
 from carethread.escalation import open_escalation
-from carethread.programs.library import Program, Programs, Rule
+from carethread.messaging.types import WHATSAPP_WINDOW
+from carethread.programs.library import Program, Programs, Rule, TouchpointPlan
 from carethread.questionnaires import (
     Input,
     Misunderstood,
@@ -33,6 +34,7 @@ from carethread.questionnaires.understanding import Second
 from carethread.storage.models import Enrolment, QuestionnaireRun, Touchpoint
 
 _SHOWN = 5  # runs of a conversation that staff see
+_TO_SPARE = timedelta(hours=2)  # before WhatsApp's window closes
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def opened(
 ) -> Step:
     """The first question, or the one where the patient left off."""
     if run.state == "waiting" or not run.session:
-        launch = {"patient": {"resourceType": "Patient", "id": run.patient_id}}
+        launch = {"patient": run.launch or {"resourceType": "Patient", "id": run.patient_id}}
         confirm = program.plan_of(run.questionnaire).confirm
         return start(questionnaire, language=language, now=now, launch=launch, confirm=confirm)
     return resume(questionnaire, Session.from_json(run.session), language=language, now=now)
@@ -112,12 +114,13 @@ async def keep(
     *,
     now: datetime,
     inbox_id: int | None,
+    channel: str,
     on: str = "chat",
 ) -> Progress:
     """Keep a step with its message in one transaction: session, alarms, and at the end the write to the EHR.
 
-    An alarm is raised by the first answer that meets its rule, not only at the end. `on` is where the next question is
-    put: "chat" or "page".
+    An alarm is raised by the first answer that meets its rule, not only at the end. `channel` is the conversation's,
+    `on` where the next question is put: "chat" or "page".
     """
     run.session = step.session.to_json()
     run.asked_on = on
@@ -139,8 +142,14 @@ async def keep(
             )  # fmt: skip
     if run.state in ("completed", "stopped"):
         await _close(session, run, now)
-    run.look_at = now + program.plan_of(run.questionnaire).remind_after
+    run.look_at = remind_at(program.plan_of(run.questionnaire), channel, now)
     return Progress(step, alarms)
+
+
+def remind_at(plan: TouchpointPlan, channel: str, now: datetime) -> datetime:
+    """When to remind of a run that lies from now on. WhatsApp lets us write for a day after the patient did."""
+    wait = min(plan.remind_after, WHATSAPP_WINDOW - _TO_SPARE) if channel == "whatsapp" else plan.remind_after
+    return now + wait
 
 
 async def lapse(session: AsyncSession, questionnaire: Questionnaire, run: QuestionnaireRun, *, now: datetime) -> None:

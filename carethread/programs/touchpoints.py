@@ -11,12 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from carethread.clinic import Channel, Clinic
-from carethread.ehr import patients
-from carethread.ehr.client import Ehr
-from carethread.ehr.patients import Patient
+from carethread.ehr.client import Ehr, Record
+from carethread.ehr.patients import Patient, for_forms, patient_of
 from carethread.messaging.consent import opted_out
 from carethread.messaging.intake import conversation_of, receive
 from carethread.messaging.types import WHATSAPP_WINDOW, InboundMessage
+from carethread.programs import runs
 from carethread.programs.library import Programs, TouchpointPlan
 from carethread.programs.quiet import next_allowed
 from carethread.storage.database import Database
@@ -58,12 +58,12 @@ async def _start_or_put_off(
     if (later := next_allowed(now.astimezone(clinic.zone), clinic.quiet_hours)) > now:
         touchpoint.due_at = later
         return False
-    patient = await patients.get(ehr, enrolment.patient_id)
-    why_not = _why_not(patient, touchpoint, plan, now)
-    if why_not or patient is None:
+    record = await ehr.read("Patient", enrolment.patient_id)
+    why_not = _why_not(patient_of(record) if record else None, touchpoint, plan, now)
+    if why_not or record is None:
         _skip(touchpoint, why_not or "gone", now)
         return False
-    return await _start(session, clinic, touchpoint, enrolment, plan, patient, now)
+    return await _start(session, clinic, programs, touchpoint, enrolment, record, now)
 
 
 async def start_now(
@@ -84,10 +84,10 @@ async def start_now(
         touchpoint.due_at = min(touchpoint.due_at, now)
         enrolment = await session.get_one(Enrolment, touchpoint.enrolment_id)
         plan = programs[enrolment.program].touchpoint(touchpoint.step)
-        patient = await patients.get(ehr, patient_id)
-        if patient is None or _why_not(patient, touchpoint, plan, now):
+        record = await ehr.read("Patient", patient_id)
+        if record is None or _why_not(patient_of(record), touchpoint, plan, now):
             return False
-        return await _start(session, clinic, touchpoint, enrolment, plan, patient, now)
+        return await _start(session, clinic, programs, touchpoint, enrolment, record, now)
 
 
 async def last_started(database: Database, clinic: Clinic, patient_id: str) -> datetime | None:
@@ -123,13 +123,15 @@ def _skip(touchpoint: Touchpoint, why: str, now: datetime) -> None:
 async def _start(
     session: AsyncSession,
     clinic: Clinic,
+    programs: Programs,
     touchpoint: Touchpoint,
     enrolment: Enrolment,
-    plan: TouchpointPlan,
-    patient: Patient,
+    record: Record,
     now: datetime,
 ) -> bool:
     """Put the check-in into the patient's conversation, unless now is not the moment."""
+    program, patient = programs[enrolment.program], patient_of(record)
+    plan = program.touchpoint(touchpoint.step)
     reached = await _where(session, clinic, patient.phones[0], now)
     if isinstance(reached, str):
         _skip(touchpoint, reached, now)
@@ -147,7 +149,8 @@ async def _start(
         program=enrolment.program,
         patient_id=patient.id,
         questionnaire=plan.questionnaire,
-        look_at=now + plan.remind_after,
+        launch=for_forms(record) if program.questionnaires[plan.questionnaire].has_expressions else None,
+        look_at=runs.remind_at(plan, conversation.channel, now),
     )
     session.add(run)
     await session.flush()

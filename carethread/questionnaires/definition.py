@@ -218,6 +218,12 @@ class Questionnaire:
     def canonical(self) -> str:
         return f"{self.url}|{self.version}" if self.version else self.url
 
+    @property
+    def has_expressions(self) -> bool:
+        """Whether anything of it may be computed from what is known of the patient."""
+        every_one = (self.expressions, *(item.expressions for item in self._by_link_id.values()))
+        return any(one != NO_EXPRESSIONS for one in every_one)
+
     def item(self, link_id: str) -> Item | None:
         return self._by_link_id.get(link_id)
 

@@ -340,6 +340,8 @@ class QuestionnaireRun(Tenanted, Base):
     patient_id: Mapped[str]
     questionnaire: Mapped[str]
     session: Mapped[Json] = mapped_column(default=dict)
+    # What the form's expressions may know of the patient: the Patient as the EHR had it, where any may ask.
+    launch: Mapped[Json | None]
     # The message that `session` already reflects: a repeated one changes nothing.
     last_message_id: Mapped[str | None]
     state: Mapped[str] = mapped_column(default="waiting")  # waiting | running | completed | stopped | lapsed

@@ -46,10 +46,14 @@ class Case:
             run = await session.get_one(QuestionnaireRun, self.run.id)
             program, form = runs.questionnaire_of(self.programs, run)
             step = runs.opened(program, form, run, language="en", now=now)
-            await runs.keep(session, self.clinic, program, form, run, step, now=now, inbox_id=None)
+            await runs.keep(
+                session, self.clinic, program, form, run, step, now=now, inbox_id=None, channel=self.talk.channel
+            )
             for number, text in enumerate(said):
                 step = runs.take(form, run, Input(text, "en", f"m{number}", now))
-                await runs.keep(session, self.clinic, program, form, run, step, now=now, inbox_id=None)
+                await runs.keep(
+                    session, self.clinic, program, form, run, step, now=now, inbox_id=None, channel=self.talk.channel
+                )
 
     async def keys(self) -> list[str | None]:
         async with self.database.begin(self.clinic.id) as session:
@@ -104,6 +108,14 @@ async def test_nobody_is_called_to_a_web_page(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", ["whatsapp"], indirect=True)
+async def test_on_whatsapp_the_reminder_comes_while_it_still_lets_us_write(case: Case) -> None:
+    await case.answer("better")
+    assert await case.after(21 * HOURS) == 0
+    assert await case.after(23 * HOURS) == 1
+    assert await case.keys() == ["utter_checkin_open"]
+
+
+@pytest.mark.parametrize("case", ["whatsapp"], indirect=True)
 async def test_whatsapp_would_refuse_it_after_a_day(case: Case) -> None:
     assert await case.after(25 * HOURS) == 0
 
@@ -122,6 +134,18 @@ async def test_a_reminder_waits_while_a_human_has_the_conversation(case: Case) -
         (await session.get_one(Conversation, case.talk.id)).owner = "assistant"
     assert await case.after(25 * HOURS + timedelta(minutes=30)) == 0
     assert await case.after(27 * HOURS) == 1
+
+
+async def test_one_whose_program_is_gone_waits_and_lets_others_through(case: Case) -> None:
+    async with case.database.begin(case.clinic.id) as session:
+        session.add(
+            QuestionnaireRun(
+                conversation_id=case.talk.id, program="gone", patient_id="p1", questionnaire="questionnaire.json",
+                created_at=BEGUN, look_at=BEGUN,
+            )
+        )  # fmt: skip
+    assert await case.after(25 * HOURS) == 1
+    assert await case.keys() == ["utter_checkin_open"]
 
 
 async def test_at_last_it_ends_and_what_was_answered_is_kept(case: Case) -> None:

@@ -254,7 +254,7 @@ class _Page:
         step = runs.take(questionnaire, visit.run, message)
         await runs.keep(
             visit.session, visit.clinic, program, questionnaire, visit.run, step, now=visit.now, inbox_id=row.id,
-            on="page",
+            channel=visit.conversation.channel, on="page",
         )  # fmt: skip
         visit.wrote = row.id if given.has_words else None
         return _back(visit, saved=step.status == "postponed")
@@ -282,7 +282,7 @@ class _Page:
             step = runs.opened(program, questionnaire, visit.run, language=visit.language, now=visit.now)
             await runs.keep(
                 visit.session, visit.clinic, program, questionnaire, visit.run, step, now=visit.now, inbox_id=None,
-                on="page",
+                channel=visit.conversation.channel, on="page",
             )  # fmt: skip
         session = Session.from_json(visit.run.session)
         question = current_question(questionnaire, session, language=visit.language)
