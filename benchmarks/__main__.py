@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from benchmarks import answers, long_conversation, questionnaires, start, turns, understanding
+from benchmarks import answers, long_conversation, questionnaires, safety_screen, start, turns, understanding
 
 BENCHMARKS = {
     "answers": answers.main,
+    "safety-screen": safety_screen.main,
     "turns": turns.main,
     "start": start.main,
     "long-conversation": long_conversation.main,

@@ -155,7 +155,9 @@ def worker(settings: Settings) -> WorkerParts:
     words = content(settings, parts.clinics)
     engine = Engine(settings.engine_url, settings.engine_token.get_secret_value(), timeout=settings.turn_timeout)
     patience = Patience(settings.lease_seconds, settings.holding_after, settings.give_up_after)
-    pipeline = Pipeline(parts.database, parts.clinics, words, screens(settings), engine, patience, utc_now)
+    safety = screens(settings)
+    safety.screener.warm()  # no patient waits for it
+    pipeline = Pipeline(parts.database, parts.clinics, words, safety, engine, patience, utc_now)
     twilio = TwilioChannel(parts.clinics, settings, utc_now, claimed_in(parts.database))
     # Takes a second, which the first patient of the day should not wait for.
     importlib.import_module("twilio.rest.api.v2010")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ import click
 
 from carethread.config import PROJECT, Settings
 from carethread.safety.alarm import FILE
+from carethread.safety.encoder import encoder
 from carethread.safety.examples import Example, digest, example_texts
+from carethread.safety.judge import FILE as JUDGE
 from carethread.safety.levels import Level
 from carethread.safety.review import Change, changes, table_texts
 from carethread.safety.screening import Screener, load_screener
@@ -20,7 +23,8 @@ from carethread.safety.tables import TableError
 from carethread.safety.triage_loading import load_triage
 
 if TYPE_CHECKING:
-    from carethread.safety.alarm_training import Learned
+    from carethread.safety.alarm import Limits
+    from carethread.safety.alarm_training import Hearing
 
 SHOWN = 40  # changes printed; the number of the rest is told
 
@@ -61,7 +65,10 @@ def publish(draft: Path, accept: bool) -> None:
 
 @safety.command()
 def learn() -> None:
-    """Fit the learned alarm to content/safety/examples again, and say how well it hears."""
+    """Fit the learned alarm and the judge to content/safety/examples again, and say how well they hear.
+
+    Takes some ten minutes.
+    """
     try:
         from carethread.safety.alarm_training import learn as fit
         from carethread.safety.alarm_training import ordinary_texts, rule_texts
@@ -70,16 +77,17 @@ def learn() -> None:
     from carethread.safety.screening import load_rules
 
     directory = _published()
-    learned = fit(
-        [
-            *example_texts(directory),
-            *rule_texts(load_rules(directory).tables.rules),
-            *ordinary_texts(PROJECT / "data/nlu"),
-        ]
-    )
+    rules = load_rules(directory)
+    examples = [*example_texts(directory), *rule_texts(rules.tables.rules), *ordinary_texts(PROJECT / "data/nlu")]
+    try:
+        learned = fit(examples, rules.find, encoder(), lambda text: click.echo(text, err=True))
+    except TableError as error:
+        raise click.ClickException(str(error)) from None
     learned.alarm.save(directory / FILE)
-    _tell(learned)
-    click.echo(f"Wrote {directory / FILE}. Now run `carethread safety check`.")
+    learned.judge.save(directory / JUDGE)
+    _tell("the learned alarm alone", learned.alone, learned.alarm.limits)
+    _tell("the learned alarm and the judge", learned.together, learned.judge.limits)
+    click.echo(f"Wrote {directory / FILE} and {directory / JUDGE}. Now run `carethread safety check`.")
 
 
 def _published() -> Path:
@@ -125,17 +133,14 @@ def _show(found: list[Change]) -> None:
     click.echo(f"{len(found)} known messages change their level, {worse} for the worse{more}.")
 
 
-def _tell(learned: Learned) -> None:
-    limits = learned.alarm.limits
-    for level, heard in learned.recall.items():
-        click.echo(f"{level}: alone it hears {heard:.0%} of examples it was not fitted to")
-    click.echo(f"of look-alikes it alarms {learned.false_alarms:.1%}, of everyday messages {learned.ordinary:.2%}")
-    click.echo(f"of look-alikes it takes {learned.false_urgent:.1%} for urgent or more,")
-    click.echo(f"and {learned.urgent_alarmed:.1%} of what is urgent for more than that")
-    click.echo(
-        f"limits: {limits.emergency} (emergency), {limits.crisis} (crisis), {limits.urgent} (urgent), "
-        f"{limits.second} (to second a rule)"
-    )
+def _tell(who: str, heard: Hearing, limits: Limits) -> None:
+    click.echo(f"{who}:")
+    for level, share in heard.recall.items():
+        click.echo(f"  {level}: hears {share:.0%} of examples not fitted to")
+    click.echo(f"  of look-alikes alarms {heard.false_alarms:.1%}, of everyday messages {heard.ordinary:.2%}")
+    click.echo(f"  of look-alikes takes {heard.false_urgent:.1%} for urgent or more,")
+    click.echo(f"  and {heard.urgent_alarmed:.1%} of what is urgent for more than that")
+    click.echo("  limits: " + ", ".join(f"{name} {limit}" for name, limit in asdict(limits).items()))
 
 
 MISSED = PROJECT / "data" / "regression" / "safety.jsonl"

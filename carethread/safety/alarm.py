@@ -1,8 +1,8 @@
 """The learned alarm: hears in a whole message what no rule of the tables names.
 
 A linear model over the words and letters of a message, fitted to the texts in `content/safety/examples/`. It only adds
-to the rules, which are read first. Deterministic: the same file and the same text give the same answer, and
-every answer names the words that weighed most. `alarm_training` makes the file.
+to the rules, which are read first; `judge` adds the sense of the message to its word. Deterministic: the same file and
+the same text give the same answer, and every answer names the words that weighed most. `alarm_training` makes the file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WORDS_IN_A_ROW: Final = 3
 LETTERS_IN_A_ROW: Final = (3, 4, 5)
 WINDOW: Final = 40  # words read at once; a longer message is read in windows that share half
 MOST_CHARACTERS: Final = 12_000
-FEW, FEW_LIMIT = 4, 0.98  # words, and from which probability they are heard
+FEW: Final = 4  # words that say too little to be heard as soon as others
 SHORT: Final = 3  # words of a message that says nothing around what a rule found: "poisoned", "had a stroke"
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*|\d+(?:[.,:/]\d+)*|[?!]+")
@@ -54,13 +54,14 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From which probability a message is of that level; `second` is for one in which a rule found words that are no
-    alarm by themselves.
+    """From which probability a message is of that level, and at least one of `FEW` words; `second` is for one in which
+    a rule found words that are no alarm by themselves.
     """
 
     emergency: float
     crisis: float
     urgent: float
+    few: float
     second: float
 
     def level(self, chances: NDArray[np.float32], words: int) -> tuple[Level, float]:
@@ -69,7 +70,7 @@ class Limits:
         What may be either is surely one of them: "he hit me and I can't breathe". A few words ("goodbye then") say too
         little to be heard without near certainty; where they name a danger, a rule has found it.
         """
-        least = FEW_LIMIT if words <= FEW else 0.0
+        least = self.few if words <= FEW else 0.0
         alarm = float(chances[_ALARMS].sum())
         level: Level = "emergency" if chances[_ALARMS][0] >= chances[_ALARMS][1] else "crisis"
         if alarm >= max(least, self.emergency if level == "emergency" else self.crisis):
@@ -85,6 +86,20 @@ class Heard:
     level: Level = "none"
     probability: float = 0.0
     span: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A message in stretches of up to `WINDOW` words, and probabilities (stretches, levels)."""
+
+    stretches: tuple[Sequence[Word], ...]
+    chances: NDArray[np.float32]
+
+    def seconds(self, limits: Limits) -> bool:
+        """Whether what a rule found is meant: the message is short, or some stretch of it is not plainly harmless."""
+        if not self.stretches or len(self.stretches[0]) <= SHORT:
+            return True
+        return bool((1 - self.chances[:, 0] >= limits.second).any())
 
 
 class LearnedAlarm:
@@ -104,21 +119,24 @@ class LearnedAlarm:
         self.limits = limits
         self.made_of = made_of
 
-    def hear(self, text: str) -> Heard:
+    def read(self, text: str) -> Reading:
+        """The stretches of a message, and how likely each is of which level."""
+        stretches = tuple(windows(words_of(text)))
+        rows = [self.chances(words) for words in stretches]
+        return Reading(stretches, np.array(rows, dtype=np.float32).reshape(-1, len(LEVELS)))
+
+    def heard(self, reading: Reading, limits: Limits) -> Heard:
         """Return the most alarming reading of any stretch of the message."""
         found = Heard()
-        for words in windows(words_of(text)):
-            level, probability = self.limits.level(self.chances(words), len(words))
+        for words, chances in zip(reading.stretches, reading.chances, strict=True):
+            level, probability = limits.level(chances, len(words))
             if (RANK[level], probability) > (RANK[found.level], found.probability):
                 found = Heard(level, round(probability, 3), self._loudest(words, level) if level != "none" else None)
         return found
 
-    def seconds(self, text: str) -> bool:
-        """Whether what a rule found is meant: the message is short, or some stretch of it is not plainly harmless."""
-        words = words_of(text)
-        return len(words) <= SHORT or any(
-            1 - float(self.chances(stretch)[0]) >= self.limits.second for stretch in windows(words)
-        )
+    def hear(self, text: str) -> Heard:
+        """What the alarm makes of a message alone."""
+        return self.heard(self.read(text), self.limits)
 
     def chances(self, words: Sequence[Word]) -> NDArray[np.float32]:
         """Probabilities in the order of `LEVELS`."""

@@ -32,9 +32,19 @@ class Dropped:
     """A finding that context took away, for those who tune the tables."""
 
     rule: str
+    level: Level
     language: str
     span: tuple[int, int]
     why: Kind | Literal["unheard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that the rules find in one message: what counts, what context took away, and what signs make together."""
+
+    fired: tuple[Match, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    combined: tuple[Match, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +189,7 @@ def fired_in(readings: Sequence[Reading]) -> tuple[list[Match], list[Dropped]]:
                 if why is None and other is not reading:
                     why = other.why_not_elsewhere(rule, span)
             if why:
-                dropped.append(Dropped(rule.id, code, span, why))
+                dropped.append(Dropped(rule.id, rule.level, code, span, why))
             else:
                 fired[rule.id, code] = Match(
                     rule.id, rule.level, code, span, rule.source, finding.where, finding.seconded

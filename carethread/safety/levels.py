@@ -14,6 +14,9 @@ reported; a wish, a thought or a plan without an act in progress is a crisis."""
 
 RANK: Final[dict[Level, int]] = {level: rank for rank, level in enumerate(LEVELS)}
 
+ALARMS: Final[frozenset[Level]] = frozenset({"emergency", "crisis"})
+"""The levels that stop the assistant and call somebody at once."""
+
 
 def combine(*levels: Level) -> Level:
     """Return the highest of the levels; nothing can lower one. No levels at all is `none`."""

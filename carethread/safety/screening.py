@@ -3,22 +3,26 @@
     screener = load_screener(Path("content/safety"))
     screener.screen("my chest is killing me and i cant breathe").level   # 'emergency'
 
-Two readers, and either may alarm: the rules of the tables, and an alarm that was fitted to examples and hears
-what no rule names.
+Either may alarm: the rules of the tables, and what was fitted to examples and hears what no rule names (the learned
+alarm by words, the judge by sense as well).
 
 Deterministic: the same tables and the same text always give the same answer, and every answer names its rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from carethread.safety.alarm import FILE, LearnedAlarm
-from carethread.safety.findings import Dropped, LanguageRules, Match, fired_in
-from carethread.safety.levels import RANK, Level
+from carethread.safety.alarm import FILE, Heard, LearnedAlarm, Limits, Reading
+from carethread.safety.encoder import encoder as the_encoder
+from carethread.safety.findings import Dropped, Findings, LanguageRules, Match, fired_in
+from carethread.safety.judge import FILE as JUDGE
+from carethread.safety.judge import PLAIN, Encoder, Judge
+from carethread.safety.levels import ALARMS, RANK, Level
 from carethread.safety.rules import Tables, load_tables
 from carethread.safety.text import chunks, split, unbroken
 
@@ -60,31 +64,36 @@ class RuleSet:
             for language in tables.languages
         ]
 
-    def screen(
-        self, text: str, known: Iterable[str] = (), second: Callable[[str], bool] = lambda _text: True
-    ) -> Screening:
-        """Screen one message.
-
-        `known` are signs and facts from elsewhere (earlier messages' `signs`, "pregnant" from the chart): they
-        never alarm alone, only in combinations with something in this message. `second` is asked, at most once,
-        whether the message as a whole sounds of danger: patterns that the tables call `seconded` need it.
-        """
+    def find(self, text: str) -> Findings:
+        """What the rules find in a message, before anybody says what it comes to."""
         pieces = split(text[:MOST_CHARACTERS])
         fired: list[Match] = []
         dropped: list[Dropped] = []
         for version in {pieces, unbroken(pieces)}:
             for chunk in chunks(version):
                 readings = [language.read(chunk.pieces) for language in self._languages]
-                found, taken = fired_in(readings)
-                fired += [match for match in found if match.span[1] > chunk.heard]
+                matched, taken = fired_in(readings)
+                fired += [match for match in matched if match.span[1] > chunk.heard]
                 dropped += taken
-        if any(match.seconded for match in fired) and not second(text):
-            dropped += [Dropped(m.rule, m.language, m.span, "unheard") for m in fired if m.seconded]
+        return Findings(tuple(fired), tuple(dropped), tuple(self._combined(fired, frozenset())))
+
+    def decide(
+        self, found: Findings, known: Iterable[str] = (), seconded: Callable[[], bool] = lambda: True
+    ) -> Screening:
+        """What the findings of one message come to.
+
+        `known` are signs and facts from elsewhere (earlier messages' `signs`, "pregnant" from the chart): they
+        never alarm alone, only in combinations with something in this message. `seconded` is asked, at most once,
+        whether the message as a whole sounds of danger: patterns that the tables call `seconded` need it.
+        """
+        fired, dropped = list(found.fired), list(found.dropped)
+        if any(match.seconded for match in fired) and not seconded():
+            dropped += [Dropped(m.rule, m.level, m.language, m.span, "unheard") for m in fired if m.seconded]
             fired = [match for match in fired if not match.seconded]
-        signs = frozenset(match.rule for match in fired)
         matches = [match for match in fired if match.level != "none"]
-        matches += self._combined(fired, signs, frozenset(known))
+        matches += self._combined(fired, frozenset(known))
         matches.sort(key=lambda match: (-RANK[match.level], match.span[0] - match.span[1], match.span[0], match.rule))
+        signs = frozenset(match.rule for match in fired)
         if not matches:
             return Screening(signs=signs, dropped=tuple(dropped))
         first = matches[0]
@@ -99,12 +108,17 @@ class RuleSet:
             dropped=tuple(dropped),
         )
 
+    def screen(self, text: str, known: Iterable[str] = ()) -> Screening:
+        """Screen one message with the rules alone; `known` as in `decide`."""
+        return self.decide(self.find(text), known)
+
     def warm(self) -> None:
         """Compile every pattern now. A server calls this at start, so that no patient waits for it."""
         for language in self._languages:
             language.warm()
 
-    def _combined(self, fired: list[Match], signs: frozenset[str], known: frozenset[str]) -> list[Match]:
+    def _combined(self, fired: Sequence[Match], known: frozenset[str]) -> list[Match]:
+        signs = frozenset(match.rule for match in fired)
         if not signs:
             return []
         everything = signs | known
@@ -153,30 +167,74 @@ class RuleSet:
 
 
 class Screener:
-    """The rules and the learned alarm together: what every message is read with."""
+    """The rules, the learned alarm and the judge together: what every message is read with.
 
-    def __init__(self, rules: RuleSet, alarm: LearnedAlarm) -> None:
+    Without an encoder, or when it fails, the learned alarm hears alone.
+    """
+
+    def __init__(self, rules: RuleSet, alarm: LearnedAlarm, judge: Judge, encoder: Encoder) -> None:
         self.rules = rules
         self.alarm = alarm
+        self.judge = judge
+        self._encoder = encoder
 
     def screen(self, text: str, known: Iterable[str] = ()) -> Screening:
-        """Screen one message; `known` as in `RuleSet.screen`. What a rule finds stands; the learned alarm adds."""
-        found = self.rules.screen(text, known, self.alarm.seconds)
-        if found.level != "none":
+        """Screen one message; `known` as in `RuleSet.decide`. What a rule finds stands; what is heard may only add."""
+        findings = self.rules.find(text)
+        hearing = _Hearing(self, text, findings)
+        found = self.rules.decide(findings, known, lambda: hearing.seconds)
+        if found.level in ALARMS:
             return found
-        heard = self.alarm.hear(text)
-        if heard.level == "none":
+        heard = hearing.heard
+        if RANK[heard.level] <= RANK[found.level]:
             return found
         return replace(found, level=heard.level, rule=f"{LEARNED}{heard.level}", span=heard.span, source=LEARNED_FROM)
+
+    def read(self, text: str, findings: Findings) -> tuple[Reading, Limits]:
+        """How likely each stretch of a message is of which level, and from where on that counts."""
+        by_words = self.alarm.read(text)
+        suspect = 1 - by_words.chances[:, 0] >= PLAIN
+        if findings.fired or findings.combined:
+            suspect[:] = True
+        asked = [words for words, ask in zip(by_words.stretches, suspect, strict=True) if ask]
+        if not asked:
+            return by_words, self.judge.limits
+        vectors = self._encoder.encode([text[words[0].start : words[-1].end] for words in asked])
+        if vectors is None:
+            return by_words, self.alarm.limits
+        chances = self.judge.chances(vectors, findings, by_words.chances[suspect])
+        return Reading(tuple(asked), chances), self.judge.limits
 
     def warm(self) -> None:
         """Make ready now, so that no patient waits for it."""
         self.rules.warm()
+        self._encoder.encode(["hello"])
 
 
-def load_screener(directory: Path) -> Screener:
-    """Load the tables and the learned alarm; raise `TableError` with file, line and mend for a bad one."""
-    return Screener(load_rules(directory), LearnedAlarm.load(directory / FILE))
+class _Hearing:
+    """What is heard in one message, found out when it is first asked for."""
+
+    def __init__(self, screener: Screener, text: str, findings: Findings) -> None:
+        self._screener, self._text, self._findings = screener, text, findings
+
+    @cached_property
+    def _read(self) -> tuple[Reading, Limits]:
+        return self._screener.read(self._text, self._findings)
+
+    @property
+    def seconds(self) -> bool:
+        reading, limits = self._read
+        return reading.seconds(limits)
+
+    @property
+    def heard(self) -> Heard:
+        return self._screener.alarm.heard(*self._read)
+
+
+def load_screener(directory: Path, encoder: Encoder | None = None) -> Screener:
+    """Load the tables and what was learned; raise `TableError` with file, line and mend for a bad one."""
+    rules, alarm = load_rules(directory), LearnedAlarm.load(directory / FILE)
+    return Screener(rules, alarm, Judge.load(directory / JUDGE), encoder or the_encoder())
 
 
 def load_rules(directory: Path) -> RuleSet:

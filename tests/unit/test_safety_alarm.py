@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from carethread.safety.alarm import FILE, WINDOW, LearnedAlarm, windows, words_of
+from carethread.safety.alarm import FILE, WINDOW, LearnedAlarm, Reading, windows, words_of
 from carethread.safety.alarm_training import Learned, learn, rule_texts
+from carethread.safety.encoder import DIMENSIONS
 from carethread.safety.examples import Example, digest, example_texts
+from carethread.safety.findings import Findings
+from carethread.safety.judge import COLUMNS, Judge, counts
+from carethread.safety.judge import FILE as JUDGE
+from carethread.safety.levels import ALARMS
 from carethread.safety.screening import LEARNED, Screener
 from carethread.safety.tables import TableError
 
@@ -18,10 +25,30 @@ HURTS = ("my belly hurts so bad i cant stand", "the pain is so bad i cant move",
 PARKS = ("where do i park my car", "can i park by the door", "is the car park free", "how much is the car park")
 
 
+class Letters:
+    """An encoder of a kind: how often each letter is met."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        rows = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for letter in text:
+                row[ord(letter) % DIMENSIONS] += 1
+        return rows
+
+
+class Broken:
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        return None
+
+
+def fitted(*examples: Example) -> Learned:
+    return learn(examples, lambda _text: Findings(), Letters())
+
+
 @pytest.fixture(scope="module")
 def small() -> Learned:
     """Fitted to a handful, in a second."""
-    return learn([*(Example(text, "emergency") for text in HURTS), *(Example(text, "none") for text in PARKS)])
+    return fitted(*(Example(text, "emergency") for text in HURTS), *(Example(text, "none") for text in PARKS))
 
 
 def test_words_are_plain_and_know_where_they_stood() -> None:
@@ -52,11 +79,19 @@ def test_it_hears_what_is_like_its_examples(small: Learned) -> None:
 
 
 def test_the_same_examples_give_the_same_alarm(small: Learned) -> None:
-    again = learn([*(Example(text, "none") for text in PARKS), *(Example(text, "emergency") for text in HURTS)])
+    again = fitted(*(Example(text, "none") for text in PARKS), *(Example(text, "emergency") for text in HURTS))
     assert again.alarm.limits == small.alarm.limits
-    assert again.alarm.made_of == small.alarm.made_of
-    words = words_of("i park with pain")
-    assert np.array_equal(again.alarm.chances(words), small.alarm.chances(words))
+    assert again.judge.limits == small.judge.limits
+    assert again.alarm.made_of == small.alarm.made_of == small.judge.made_of
+    read = small.alarm.read("i park with pain")
+    assert np.array_equal(again.alarm.read("i park with pain").chances, read.chances)
+    assert np.array_equal(judged(again.judge, read), judged(small.judge, read))
+
+
+def judged(judge: Judge, read: Reading) -> NDArray[np.float32]:
+    vectors = Letters().encode(["i park with pain"])
+    assert vectors is not None
+    return judge.chances(vectors, Findings(), read.chances)
 
 
 def test_it_is_kept_as_it_was_fitted(small: Learned, tmp_path: Path) -> None:
@@ -65,19 +100,50 @@ def test_it_is_kept_as_it_was_fitted(small: Learned, tmp_path: Path) -> None:
     assert kept.limits == small.alarm.limits
     for text in (*HURTS, *PARKS):
         assert kept.chances(words_of(text)) == pytest.approx(small.alarm.chances(words_of(text)), abs=0.03)
+    small.judge.save(tmp_path / JUDGE)
+    read, judge = small.alarm.read(HURTS[0]), Judge.load(tmp_path / JUDGE)
+    assert judge.limits == small.judge.limits
+    assert judged(judge, read) == pytest.approx(judged(small.judge, read), abs=0.03)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no model", b"PK\x03\x04 broken"])
-def test_a_file_that_is_no_alarm_says_how_to_make_one(content: bytes | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("model", "name"), [(LearnedAlarm, FILE), (Judge, JUDGE)])
+def test_a_file_that_is_no_model_says_how_to_make_one(
+    model: type[LearnedAlarm | Judge], name: str, content: bytes | None, tmp_path: Path
+) -> None:
     if content is not None:
-        (tmp_path / FILE).write_bytes(content)
-    with pytest.raises(TableError, match=r"alarm\.npz.*make it.*carethread safety learn"):
-        LearnedAlarm.load(tmp_path / FILE)
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(TableError, match=rf"{name}.*make it.*carethread safety learn"):
+        model.load(tmp_path / name)
 
 
-def test_the_alarm_in_use_is_made_of_the_examples_as_they_are(screener: Screener) -> None:
+def test_what_cannot_be_encoded_is_not_learned_from() -> None:
+    with pytest.raises(TableError, match="encoder"):
+        learn([Example(HURTS[0], "emergency"), Example(PARKS[0], "none")], lambda _text: Findings(), Broken())
+
+
+def test_the_models_in_use_are_made_of_the_examples_as_they_are(screener: Screener) -> None:
     examples = [*example_texts(SAFETY), *rule_texts(screener.rules.tables.rules)]
-    assert screener.alarm.made_of == digest(examples), "run `carethread safety learn`"
+    assert screener.alarm.made_of == screener.judge.made_of == digest(examples), "run `carethread safety learn`"
+
+
+def test_findings_are_counted_by_level_and_by_what_took_them_away(screener: Screener) -> None:
+    plain, denied = (counts(screener.rules.find(text)) for text in ("where do i park", "I have no chest pain"))
+    assert plain.shape == denied.shape == (COLUMNS,)
+    assert not plain.any()
+    assert denied.any()
+    assert not np.array_equal(denied, counts(screener.rules.find("I have chest pain")))
+
+
+def test_without_an_encoder_the_alarm_hears_alone(screener: Screener) -> None:
+    deaf = Screener(screener.rules, screener.alarm, screener.judge, Broken())
+    assert deaf.screen("no puedo respirar").level == "emergency"
+    assert deaf.screen("where do i park my car").level == "none"
+    meant = [example.text for example in example_texts(SAFETY) if example.level == "emergency"]
+    heard = next(
+        text for text in meant if screener.rules.screen(text).level == "none" != screener.alarm.hear(text).level
+    )
+    assert deaf.screen(heard).level == screener.alarm.hear(heard).level
 
 
 def test_no_example_is_an_alarm_and_none() -> None:
@@ -87,25 +153,23 @@ def test_no_example_is_an_alarm_and_none() -> None:
     assert {text: found for text, found in levels.items() if len(found) > 1} == {}
 
 
-@pytest.mark.slow  # hears ten thousand messages
+@pytest.mark.slow  # screens every fifth of thirty thousand messages
 def test_it_does_not_alarm_at_its_look_alikes(screener: Screener) -> None:
-    quiet = [example.text for example in example_texts(SAFETY) if example.level == "none"]
-    alarmed = [text for text in quiet if screener.alarm.hear(text).level in ("emergency", "crisis")]
-    assert len(alarmed) <= 0.012 * len(quiet), alarmed
+    quiet = [example.text for example in example_texts(SAFETY) if example.level == "none"][::5]
+    alarmed = [text for text in quiet if screener.screen(text).level in ALARMS]
+    assert len(alarmed) <= 0.02 * len(quiet), alarmed
 
 
-@pytest.mark.slow  # hears ten thousand messages
+@pytest.mark.slow  # screens every fifth of thirty thousand messages
 def test_it_hears_its_alarms(screener: Screener) -> None:
-    meant = [example.text for example in example_texts(SAFETY) if example.level != "none"]
-    heard = [text for text in meant if screener.alarm.hear(text).level != "none"]
-    assert len(heard) >= 0.83 * len(meant)
+    meant = [example.text for example in example_texts(SAFETY) if example.level in ALARMS][::5]
+    heard = [text for text in meant if screener.screen(text).level in ALARMS]
+    assert len(heard) >= 0.97 * len(meant)
 
 
 def test_it_alarms_where_no_rule_does(screener: Screener) -> None:
     meant = [example.text for example in example_texts(SAFETY) if example.level == "emergency"]
-    text = next(
-        text for text in meant if screener.rules.screen(text).level == "none" != screener.alarm.hear(text).level
-    )
+    text = next(text for text in meant if screener.rules.screen(text).level == "none" != screener.screen(text).level)
     heard = screener.screen(text)
     assert heard.level != "none"
     assert heard.rule == f"{LEARNED}{heard.level}"
