@@ -26,17 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carethread.questionnaires.definition import AnswerOption, Item
+from carethread.questionnaires.outcomes import NothingToSay, NotUnderstood, Outcome, Taken, Which
 from carethread.questionnaires.readings import read_yes_no
 from carethread.questionnaires.readings.lexicon import load_table
 from carethread.questionnaires.readings.text import words
-from carethread.questionnaires.understanding import (
-    NothingToSay,
-    NotUnderstood,
-    Outcome,
-    Taken,
-    Which,
-    key_value,
-)
+from carethread.questionnaires.understanding import key_value
 
 MODEL: Final = Path(__file__).with_name("meaning.npz")
 _TEXTS: Final = ("string", "text")

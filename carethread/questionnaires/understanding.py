@@ -7,6 +7,16 @@ from datetime import datetime
 from decimal import Decimal
 
 from carethread.questionnaires.definition import AnswerOption, Item
+from carethread.questionnaires.outcomes import (
+    Beyond,
+    NothingToSay,
+    NotUnderstood,
+    Outcome,
+    Second,
+    Taken,
+    TooLong,
+    Which,
+)
 from carethread.questionnaires.readings import (
     Choice,
     Control,
@@ -22,6 +32,7 @@ from carethread.questionnaires.readings import (
     asks_back,
     asks_birth,
     corrected,
+    current_part,
     is_a_scale,
     is_about_the_question,
     is_empty_option,
@@ -30,6 +41,7 @@ from carethread.questionnaires.readings import (
     is_usual,
     measure_of,
     only_takes_back,
+    opens_with_none,
     place_on,
     polar_options,
     read_birth_date,
@@ -70,51 +82,6 @@ _PLAINLY = 0.9  # from here a yes is one even with a question mark behind it
 _LARGEST = 2**31  # FHIR's integer; no clinical number is larger
 _ALWAYS = 100  # percent of the time
 _POSSIBLE = 0.5  # confidence from which a reading of a date is worth offering
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """An answer to keep."""
-
-    values: tuple[Value, ...]
-    how: str
-    confidence: float
-    rest: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Which:
-    """Several answers fit: ask which. Keys of options, or the values as they are written."""
-
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Beyond:
-    """A value outside the item's limits, or outside what can be measured of what it asks."""
-
-    said: str
-
-
-@dataclass(frozen=True, slots=True)
-class TooLong:
-    """A text longer than the item takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class NothingToSay:
-    """ "no", "nothing else" to an invitation to tell more."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotUnderstood:
-    pass
-
-
-Outcome = Taken | Which | Beyond | TooLong | NothingToSay | NotUnderstood
-
-# What an answer is taken for in the end: of item, text, language and what the readers here made of it (see `meaning`).
-Second = Callable[[Item, str, str, Outcome], Outcome]
 
 
 def understand(
@@ -187,22 +154,39 @@ def _is_request(asked: _Asked, text: str) -> bool:
 
 
 def _with_correction(asked: _Asked, text: str) -> Outcome:
-    """ "5 no wait 6" is 6, where both are answers."""
+    """ "5 no wait 6" is 6, where both are answers; "used to be 9, now it's 6" is 6, too."""
+    current = current_part(text, asked.wording) if asked.item.type in _OF_A_TIME else None
+    if current is not None:
+        outcome = _with_correction(asked, current)
+        kept = isinstance(outcome, Taken) and any(value.kind == "String" for value in outcome.values)
+        return NotUnderstood() if kept else outcome
     outcome = _read(asked, text)
-    if asked.item.type in ("string", "text", "open-choice"):
+    if asked.item.type in ("string", "text"):
         return outcome
     taken_back = corrected(text, asked.language)
     if taken_back is None:
         return outcome
     before, after, plainly = taken_back
-    if not plainly and asked.item.type in ("boolean", "choice"):
-        return outcome  # "headache, no nausea"
+    if not plainly and asked.item.type in ("boolean", "choice", "open-choice"):
+        instead = _INSTEAD.match(after)
+        if instead is None:
+            return outcome  # "headache, no nausea"
+        after, plainly = after[instead.end() :], True  # "walgreens, no, mejor walmart"
     instead = _read(asked, after)
+    if isinstance(instead, Taken) and asked.item.type == "open-choice" and instead.values[0].kind == "String":
+        return outcome
     if not isinstance(instead, Taken | Which | Beyond):
         return outcome
     if plainly or not isinstance(_read(asked, before), NotUnderstood):
         return instead
     return outcome
+
+
+_INSTEAD = re.compile(
+    r"(?i)^(?:mejor|better|rather|actually|make (?:it|that)|más bien|mas bien|more like)\b[\s,:]*(?=\S)"
+)
+# What an answer to these was in former times is no answer; a date may well be long ago.
+_OF_A_TIME = ("boolean", "choice", "open-choice", "integer", "decimal", "quantity", "time")
 
 
 def _read(asked: _Asked, text: str) -> Outcome:
@@ -222,13 +206,18 @@ def exactly_an_option(item: Item, text: str, language: str) -> Taken | None:
 def _same_request(item: Item, text: str, language: str) -> Taken | None:
     """The option that says what a request says: "idk" where "Don't know" is offered."""
     control = read_control(text, language) if item.options else None
-    if control is None or not control.sure or control.value not in _OFFERED_REQUESTS:
+    return offers_request(item, control.value, language) if control is not None and control.sure else None
+
+
+def offers_request(item: Item, control: Control, language: str) -> Taken | None:
+    """The one option that says the same as a request: "Don't know"."""
+    if control not in _OFFERED_REQUESTS:
         return None
     same = [
         option
         for option in item.options
         for meant in [read_control(option.wording.in_language(language), language)]
-        if meant is not None and meant.value is control.value
+        if meant is not None and meant.value is control
     ]
     return Taken((same[0].value,), "synonym", 0.95) if len(same) == 1 else None
 
@@ -341,6 +330,8 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     empty = empties[0] if len(empties) == 1 else None
     if empty is not None and _says_none(asked, text, options, empty):
         return _chosen(item, Choice(picked=Reading(empty.value, 0.85, (0, len(text)), "polarity")))
+    if item.repeats and not item.required and empty is None and _applies_not(asked, text, options):
+        return NothingToSay()
     if item.repeats:
         several = _several(asked, text, [option for option in options if option is not empty])
         if several is not None:
@@ -377,6 +368,17 @@ def _says_none(asked: _Asked, text: str, options: Sequence[Option], empty: Optio
     said = topics(text, asked.language)
     others = [option for option in options if option is not empty and said & topics(option.label, asked.language)]
     return not others and not is_a_scale([option.label for option in options], asked.language)
+
+
+def _applies_not(asked: _Asked, text: str, options: Sequence[Option]) -> bool:
+    """ "None of those today", "ninguna, gracias a Dios": whether a text says that nothing of a list applies."""
+    if not says_no_option(text, asked.language) and not opens_with_none(text):
+        return False
+    said = topics(text, asked.language)
+    return not any(
+        said & topics(option.label, asked.language) or is_about_the_question(text, option.label, asked.language)
+        for option in options
+    )
 
 
 def _denies(asked: _Asked, text: str, empty: Option) -> bool:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from carethread.questionnaires import load
-from carethread.questionnaires.understanding import Taken, Which, understand
+from carethread.questionnaires.outcomes import Taken, Which
+from carethread.questionnaires.understanding import understand
 
 NOW = datetime(2026, 3, 2, 16, 0, tzinfo=UTC)
 

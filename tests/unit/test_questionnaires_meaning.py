@@ -23,14 +23,8 @@ from carethread.questionnaires.meaning import (
     hashed,
 )
 from carethread.questionnaires.meaning_training import ANSWERS, digest
-from carethread.questionnaires.understanding import (
-    NotUnderstood,
-    Outcome,
-    Taken,
-    Which,
-    key_value,
-    understand,
-)
+from carethread.questionnaires.outcomes import NotUnderstood, Outcome, Taken, Which
+from carethread.questionnaires.understanding import key_value, understand
 from carethread.questionnaires.values import Value
 from carethread.safety.encoder import SentenceEncoder
 

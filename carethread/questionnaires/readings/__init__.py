@@ -7,11 +7,13 @@ from carethread.questionnaires.readings.choice import (
     alike,
     is_empty_option,
     is_negated,
+    opens_with_none,
     polar_options,
     read_choice,
     read_label,
     says_no_option,
 )
+from carethread.questionnaires.readings.contrast import current_part
 from carethread.questionnaires.readings.control import (
     Control,
     asks_back,
@@ -65,6 +67,7 @@ __all__ = [
     "asks_back",
     "asks_birth",
     "corrected",
+    "current_part",
     "is_a_scale",
     "is_about_the_question",
     "is_empty_option",
@@ -73,6 +76,7 @@ __all__ = [
     "is_usual",
     "measure_of",
     "only_takes_back",
+    "opens_with_none",
     "place_on",
     "polar_options",
     "read_birth_date",

@@ -104,6 +104,24 @@ _BARE_NONE = frozenset({"none", "neither", "nothing", "ninguno", "ninguna", "nad
 _NOBODY = frozenset({"nobody", "no one", "no body", "noone", "nadie", "none", "nadien"})
 
 
+def opens_with_none(text: str) -> bool:
+    """Whether a message says first that nothing applies, and takes nothing of it back: "Nothing, I manage"."""
+    line = fold(text).text
+    opened = _opening_none().match(line)
+    if opened is None or _TAKES_BACK.search(line) or "?" in line:
+        return False
+    after = line[opened.end() :].lstrip(" \t")
+    return not after or not after[0].isalnum()
+
+
+@lru_cache(maxsize=1)
+def _opening_none() -> re.Pattern[str]:
+    return re.compile(load_table("choice")["opening_none"])
+
+
+_TAKES_BACK = re.compile(
+    r"\b(?:but|except|only|just|apart|besides|other|until|pero|solo|menos|excepto|aunque|salvo|mas que|hasta|sino)\b"
+)
 _NO_SUCH = re.compile(r"(?:no|sin|without)(?: \w+){1,2}")
 _NOT_EMPTY = frozenset(
     {
