@@ -35,6 +35,7 @@ from carethread.questionnaires.events import (
 )
 from carethread.questionnaires.exact import read
 from carethread.questionnaires.fhirpath import safe_pattern
+from carethread.questionnaires.keys import key_value
 from carethread.questionnaires.outcomes import (
     Beyond,
     NothingToSay,
@@ -73,7 +74,7 @@ from carethread.questionnaires.readings import (
 )
 from carethread.questionnaires.readings.text import words
 from carethread.questionnaires.sessions import Current, Given, Place, Rows, Session, Status
-from carethread.questionnaires.understanding import exactly_an_option, key_value
+from carethread.questionnaires.understanding import exactly_an_option
 from carethread.questionnaires.values import Attachment, Value
 
 _CHOICES = 2  # the attempt at which numbered choices are shown

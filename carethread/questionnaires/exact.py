@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from carethread.questionnaires.definition import Item
+from carethread.questionnaires.keys import beyond
 from carethread.questionnaires.outcomes import Beyond, NotUnderstood, Outcome, Second, Taken
-from carethread.questionnaires.understanding import beyond, understand
+from carethread.questionnaires.understanding import understand
 from carethread.questionnaires.values import Reference, Value
 
 _KINDS = {"dateTime": "DateTime", "time": "Time", "url": "Uri", "reference": "Reference", "attachment": "Attachment"}

@@ -47,6 +47,7 @@ KINDS: Final = (ANSWER, *sorted(one.value for one in Control if one is not Contr
 LEAVING: Final = ("decline", "dont_know", "skip")  # after these a question may stay without an answer
 AROUND: Final = 6  # numbers about a message as a whole
 WIDTH: Final = DIMENSIONS + BUCKETS + AROUND
+_OPENING: Final = chr(0xBF)  # a question mark that opens a question
 FEWEST: Final = 2  # words of a message that may be a request put as a sentence
 MOST: Final = 30
 _TEXTS: Final = ("string", "text")
@@ -151,7 +152,8 @@ def _urgent() -> re.Pattern[str]:
 def features(text: str, vector: Floats) -> Floats:
     """A message in numbers; `vector` is its unit vector."""
     spoken = words(text)
-    around = (1.0, text.rstrip().endswith("?"), "¿" in text, math.log1p(len(spoken)) / 3, len(spoken) > 12, "," in text)
+    asks = text.rstrip().endswith("?"), text.lstrip()[:1] == _OPENING
+    around = (1.0, *asks, math.log1p(len(spoken)) / 3, len(spoken) > 12, "," in text)
     return np.concatenate([2 * vector, 2 * hashed(text), np.array(around, dtype=np.float32)]).astype(np.float32)
 
 

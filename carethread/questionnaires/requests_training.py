@@ -36,7 +36,7 @@ from carethread.questionnaires.requests import (
 from carethread.questionnaires.understanding import understand
 from carethread.yamls import parse
 
-DECAY: Final = 4e-4
+DECAY: Final = 1e-4
 STEPS: Final = 120
 WEIGHT: Final = 1.5  # of a request beside an answer, of which there are more
 WRONG_LEAVING: Final = 0.002  # share of answers that may be taken for "skip", "don't know" or "rather not", at most

@@ -104,6 +104,27 @@ _BARE_NONE = frozenset({"none", "neither", "nothing", "ninguno", "ninguna", "nad
 _NOBODY = frozenset({"nobody", "no one", "no body", "noone", "nadie", "none", "nadien"})
 
 
+def only_first(text: str, labels: Sequence[str], language: str) -> str:
+    """ "Leve nada más" as "Leve", or as "solo leve" where options tell "only" from both: "nada" is no "none" there."""
+    folded = fold(text)
+    match = _only_this().fullmatch(folded.text)
+    place = next((group for group in (1, 2) if match is not None and match[group]), 0)
+    said = text[slice(*folded.span(*match.span(place)))] if match is not None and place else ""
+    if not said or is_negated(said) or plain(said) in _BARE_NONE:
+        return text
+    if any(_ONLY.search(fold(label).text) for label in labels):
+        return f"solo {said}" if language == "es" else f"{said} only"
+    return said
+
+
+_ONLY = re.compile(r"\b(?:only|solo|solamente|just)\b")
+
+
+@lru_cache(maxsize=1)
+def _only_this() -> re.Pattern[str]:
+    return re.compile(load_table("choice")["only_this"])
+
+
 def opens_with_none(text: str) -> bool:
     """Whether a message says first that nothing applies, and takes nothing of it back: "Nothing, I manage"."""
     line = fold(text).text
