@@ -347,12 +347,19 @@ def _held(written: str, options: Sequence[Option]) -> list[Option]:
         hits = [label for label in labels if len(label) > 2 and not label.isdigit() and f" {label} " in padded]
         if hits:
             found.append((max(hits, key=len), option))
-    kept = [(label, option) for label, option in found if not _negated(written, label)]
+    kept = [
+        (label, option)
+        for label, option in found
+        if not _negated(written, label) and not re.search(rf"{_ALMOST}{re.escape(label)}\b", written)
+    ]
     return [
         option
         for label, option in kept
         if not any(f" {label} " in f" {other} " for other, rival in kept if rival is not option and other != label)
     ]
+
+
+_ALMOST = r"\b(?:almost|nearly|casi) (?:all |everything |of |it |la |el )*"  # "casi nada" is not "Nada"
 
 
 def _literally(written: str, options: Sequence[Option]) -> Option | None:
