@@ -20,16 +20,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from carethread.questionnaires.definition import AnswerOption, Item, Wording
+from carethread.questionnaires.outcomes import Beyond, NothingToSay, Outcome, Taken, Which
 from carethread.questionnaires.readings import read_control
-from carethread.questionnaires.understanding import (
-    Beyond,
-    NothingToSay,
-    Outcome,
-    Taken,
-    Which,
-    exactly_an_option,
-    understand,
-)
+from carethread.questionnaires.understanding import exactly_an_option, understand
 from carethread.questionnaires.values import Amount, Coding, Value
 from carethread.yamls import parse_texts
 

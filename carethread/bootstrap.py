@@ -26,7 +26,8 @@ from carethread.messaging.types import Channels
 from carethread.messaging.updates import Updates
 from carethread.programs.library import Programs, load_programs
 from carethread.programs.links import Links
-from carethread.questionnaires.meaning import MODEL, Meaning, MeaningError
+from carethread.questionnaires.meaning import MeaningError
+from carethread.questionnaires.requests import Learned
 from carethread.safety.encoder import encoder
 from carethread.safety.guard import load_guard
 from carethread.safety.reading import Reading, load_reading
@@ -105,12 +106,12 @@ def links(settings: Settings) -> Links:
 
 
 @lru_cache(maxsize=1)
-def meaning() -> Meaning | None:
-    """What reads answers by their meaning; its encoder is loaded at the first answer that needs it. None, and a loud
-    log, where the model cannot be loaded: answers are then read by grammar alone.
+def meaning() -> Learned | None:
+    """What reads answers by their meaning, and requests put as sentences. None, and a loud log, where its models
+    cannot be loaded: answers are then read by grammar alone. The encoder is loaded at the first answer that needs it.
     """
     try:
-        return Meaning.load(MODEL, encoder())
+        return Learned.load(encoder())
     except MeaningError as error:
         _log.error("meaning_not_loaded", error=str(error))
         return None

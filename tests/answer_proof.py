@@ -26,6 +26,7 @@ from carethread.yamls import parse
 SET = Path(__file__).parent / "data" / "answers"
 NOW = datetime(2026, 11, 30, 10, 0, tzinfo=ZoneInfo("America/Chicago"))
 
+_BEFORE = {"linkId": "before", "type": "boolean", "text": "Shall we begin?"}
 _HL7 = "http://hl7.org/fhir/StructureDefinition/"
 # exact: the nurse's value, or asked back where she would; asked: asked back for nothing; wrong: another value.
 Outcome = Literal["exact", "asked", "wrong"]
@@ -50,10 +51,11 @@ def rows() -> tuple[Row, ...]:
 
 @cache
 def forms() -> dict[str, Questionnaire]:
-    """A questionnaire of one question for each item."""
+    """A questionnaire of one question for each item, behind one to go back to."""
     items = parse((SET / "items.yml").read_text(encoding="utf-8"))
     return {
-        raw["id"]: load({"resourceType": "Questionnaire", "status": "active", "item": [_item(raw)]}) for raw in items
+        raw["id"]: load({"resourceType": "Questionnaire", "status": "active", "item": [_BEFORE, _item(raw)]})
+        for raw in items
     }
 
 
@@ -65,7 +67,8 @@ def types() -> dict[str, str]:
 def taken(row: Row) -> Any:
     """What the engine makes of the text: the value as the set writes it, {"request": …} or {"ask": True}."""
     form = forms()[row.item]
-    asked = start(form, language=row.language, now=NOW)
+    first = start(form, language=row.language, now=NOW)
+    asked = answer(form, first.session, Input("", row.language, "m0", NOW, selected="true"))
     step = answer(form, asked.session, Input(row.text, row.language, "m1", NOW), meaning=meaning())
     given = step.session.of(row.item)
     if given is None or not given.values:

@@ -27,7 +27,8 @@ from carethread.questionnaires import (
     to_response,
 )
 from carethread.questionnaires.definition import Item, Questionnaire
-from carethread.questionnaires.meaning import MODEL, Meaning, MeaningError
+from carethread.questionnaires.meaning import MODEL, MeaningError
+from carethread.questionnaires.requests import REQUESTS, Learned
 from carethread.questionnaires.walking import Walk, walk
 from carethread.safety.encoder import encoder
 
@@ -155,16 +156,26 @@ def learn() -> None:
     try:
         from carethread.questionnaires.meaning_training import ANSWERS, read_answers
         from carethread.questionnaires.meaning_training import learn as fit
+        from carethread.questionnaires.requests_training import learn_requests
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}; fitting needs the development environment (make setup)") from None
 
-    learned = fit(read_answers(ANSWERS), encoder())
+    material = read_answers(ANSWERS)
+    spoken = learn_requests(ANSWERS, material, encoder())
+    spoken.requests.save(REQUESTS)
+    click.echo(
+        f"Of {spoken.asked} requests that the model was not fitted to, {spoken.heard} are heard, "
+        f"{spoken.mistaken} taken for another; "
+        f"{spoken.invented} of {spoken.messages - spoken.asked} answers are taken for one."
+    )
+    click.echo(f"limits: {asdict(spoken.requests.limits)}")
+    learned = fit(material, encoder())
     learned.meaning.save(MODEL)
     click.echo("Of answers to items that the model was not fitted to, grammar alone → with meaning:")
     for tally in learned.tallies:
         click.echo(f"  {tally}")
     click.echo(f"limits: {asdict(learned.meaning.limits)}")
-    click.echo(f"Wrote {MODEL}.")
+    click.echo(f"Wrote {MODEL} and {REQUESTS}.")
 
 
 class Held:
@@ -278,10 +289,10 @@ def _checked(found: Questionnaire) -> dict[str, Any]:
     }
 
 
-def _meaning() -> Meaning | None:
+def _meaning() -> Learned | None:
     """What reads answers by their meaning; without it, and told so, the conversation is held all the same."""
     try:
-        return Meaning.load(MODEL, encoder())
+        return Learned.load(encoder())
     except MeaningError as error:
         click.echo(f"warning: answers are read by their words alone: {error}", err=True)
         return None

@@ -21,8 +21,8 @@ from carethread.escalation import open_escalation, pause_for_emergency, pause_fo
 from carethread.messaging.outbox import Say, is_verified
 from carethread.programs.library import Programs
 from carethread.programs.links import Links
+from carethread.questionnaires.outcomes import Second
 from carethread.questionnaires.readings import Option
-from carethread.questionnaires.understanding import Second
 from carethread.safety.triage import TriageTable
 from carethread.storage.database import Database
 from carethread.storage.models import ActionOnce, Conversation, Outbox

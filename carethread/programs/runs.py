@@ -30,7 +30,7 @@ from carethread.questionnaires import (
     to_observations,
     to_response,
 )
-from carethread.questionnaires.understanding import Second
+from carethread.questionnaires.outcomes import Second
 from carethread.storage.models import Enrolment, QuestionnaireRun, Touchpoint
 
 _SHOWN = 5  # runs of a conversation that staff see

@@ -35,6 +35,18 @@ from carethread.questionnaires.events import (
 )
 from carethread.questionnaires.exact import read
 from carethread.questionnaires.fhirpath import safe_pattern
+from carethread.questionnaires.keys import key_value
+from carethread.questionnaires.outcomes import (
+    Beyond,
+    NothingToSay,
+    NotUnderstood,
+    Outcome,
+    Request,
+    Second,
+    Taken,
+    TooLong,
+    Which,
+)
 from carethread.questionnaires.questions import (
     MOST_COLLECTED,
     MOST_GIVEN,
@@ -62,18 +74,7 @@ from carethread.questionnaires.readings import (
 )
 from carethread.questionnaires.readings.text import words
 from carethread.questionnaires.sessions import Current, Given, Place, Rows, Session, Status
-from carethread.questionnaires.understanding import (
-    Beyond,
-    NothingToSay,
-    NotUnderstood,
-    Outcome,
-    Second,
-    Taken,
-    TooLong,
-    Which,
-    exactly_an_option,
-    key_value,
-)
+from carethread.questionnaires.understanding import exactly_an_option
 from carethread.questionnaires.values import Attachment, Value
 
 _CHOICES = 2  # the attempt at which numbered choices are shown
@@ -247,7 +248,10 @@ class _Turn:
         corrected = self.correct(message, item, current)
         if corrected is not None:
             return corrected
-        return self.settle(item, self.understood(item, current, message), message.text)
+        outcome = self.understood(item, current, message)
+        if isinstance(outcome, Request):
+            return self.obey(outcome.control, item, current)
+        return self.settle(item, outcome, message.text)
 
     def agreed(self, item: Item, current: Current, message: Input) -> Taken | None:
         """A yes to what the form proposes."""

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from carethread.questionnaires.definition import Item
-from carethread.questionnaires.understanding import Beyond, NotUnderstood, Outcome, Second, Taken, beyond, understand
+from carethread.questionnaires.keys import beyond
+from carethread.questionnaires.outcomes import Beyond, NotUnderstood, Outcome, Second, Taken
+from carethread.questionnaires.understanding import understand
 from carethread.questionnaires.values import Reference, Value
 
 _KINDS = {"dateTime": "DateTime", "time": "Time", "url": "Uri", "reference": "Reference", "attachment": "Attachment"}
@@ -27,6 +29,21 @@ def read(
     kind = _KINDS.get(item.type)
     if kind is None:
         return understand(item, text, language, now, between=between, again=again, numbered=numbered, meaning=meaning)
+    outcome = _of_kind(item, kind, text, language, now, between=between, again=again, numbered=numbered)
+    return meaning(item, text, language, outcome) if meaning is not None else outcome
+
+
+def _of_kind(
+    item: Item,
+    kind: str,
+    text: str,
+    language: str,
+    now: datetime,
+    *,
+    between: Sequence[str],
+    again: bool,
+    numbered: bool,
+) -> Outcome:
     outcome = understand(item, text, language, now, between=between, again=again, numbered=numbered)
     if not isinstance(outcome, Taken) or all(found.kind == kind for found in outcome.values):
         if not isinstance(outcome, NotUnderstood):

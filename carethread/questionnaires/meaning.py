@@ -26,17 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carethread.questionnaires.definition import AnswerOption, Item
+from carethread.questionnaires.keys import key_value
+from carethread.questionnaires.outcomes import NothingToSay, NotUnderstood, Outcome, Taken, Which
 from carethread.questionnaires.readings import read_yes_no
 from carethread.questionnaires.readings.lexicon import load_table
 from carethread.questionnaires.readings.text import words
-from carethread.questionnaires.understanding import (
-    NothingToSay,
-    NotUnderstood,
-    Outcome,
-    Taken,
-    Which,
-    key_value,
-)
 
 MODEL: Final = Path(__file__).with_name("meaning.npz")
 _TEXTS: Final = ("string", "text")
@@ -47,6 +41,7 @@ PROJECTED: Final = 48  # directions in which the options of the training data di
 ABOUT: Final = PROJECTED + 2  # what is known of an option: the directions, and whether it is a yes or a no
 PAIRED: Final = 14  # numbers that compare an answer with an option
 AROUND: Final = 16  # numbers about an answer as a whole
+OUTRIGHT: Final = 0.95  # confidence of a yes or a no that opens an answer: "No, none of those"
 MOST_OPTIONS: Final = 30  # longer lists are read by their words alone
 MOST_WORDS: Final = 60  # a longer answer tells a story; nobody should take one value from it
 _NEGATORS: Final = frozenset(load_table("choice")["negators"]) | {"nothing", "nobody", "nada", "nadie", "aint", "wont"}
@@ -234,9 +229,10 @@ def is_by_words(item: Item, outcome: Outcome) -> bool:
 
 
 def may_be_doubted(item: Item, outcome: Outcome) -> bool:
-    """Any yes or no; of options those that a yes or a no in the answer was taken for: the words of scales are right."""
+    """A yes or no that was not said outright; of options those that a yes or a no in the answer was taken for."""
     polar = isinstance(outcome, Taken) and outcome.how == "polarity"
-    return is_by_words(item, outcome) and (item.type == "boolean" or polar)
+    outright = isinstance(outcome, Taken) and outcome.confidence >= OUTRIGHT
+    return is_by_words(item, outcome) and (not outright if item.type == "boolean" else polar)
 
 
 def decide(item: Item, chances: Chances, outcome: Outcome, limits: Limits) -> Outcome:

@@ -50,8 +50,9 @@ from carethread.questionnaires.meaning import (
     probabilities,
     unit,
 )
+from carethread.questionnaires.outcomes import NotUnderstood, Outcome, Taken
 from carethread.questionnaires.readings import read_control
-from carethread.questionnaires.understanding import NotUnderstood, Outcome, Taken, exactly_an_option, understand
+from carethread.questionnaires.understanding import exactly_an_option, understand
 from carethread.yamls import parse
 
 ANSWERS: Final = Path(__file__).with_name("answers")
@@ -67,19 +68,23 @@ HIGHEST: Final = 0.97  # where no limit is good enough
 LOST_OWN: Final = 0.12  # share of them about which it may be asked which option they mean
 LOST: Final = 0.05  # share of own words that may be asked about although they are an answer
 BETWEEN: Final = 0.85
-_THEN: Final = datetime(2026, 11, 30, 12, tzinfo=UTC)  # of dates said in answers; no answer here says any
+THEN: Final = datetime(2026, 11, 30, 12, tzinfo=UTC)  # of dates said in answers; no answer here says any
 _TRANSLATION: Final = "http://hl7.org/fhir/StructureDefinition/translation"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What somebody wrote to an item. `keys` are the options it means; `ask` where a nurse would ask again."""
+    """What somebody wrote to an item.
+
+    `keys` are the options it means, `ask` where a nurse would ask again, `request` what is wished instead.
+    """
 
     item: str
     language: str
     text: str
     keys: tuple[str, ...] = ()
     ask: bool = False
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,8 @@ def _answer(questionnaire: Questionnaire, line: dict[str, Any]) -> Answer:
     elif isinstance(value, list):
         keys = tuple(option.key for option in item.options if getattr(option.value.value, "code", "") in value)
     ask = isinstance(value, dict) and "other" not in value
-    return Answer(line["item"], line["language"], line["text"], keys, ask)
+    request = value.get("request", "") if isinstance(value, dict) else ""
+    return Answer(line["item"], line["language"], line["text"], keys, ask, request)
 
 
 # --- fitting --------------------------------------------------------------------------------------------------
@@ -203,7 +209,7 @@ def heard(material: Answers) -> list[Said]:
             continue
         exact = exactly_an_option(item, answer.text, answer.language)
         control = read_control(answer.text, answer.language) if exact is None else None
-        outcome = exact or understand(item, answer.text, answer.language, _THEN)
+        outcome = exact or understand(item, answer.text, answer.language, THEN)
         found.append(Said(answer, item, outcome, control is not None and control.sure))
     return found
 

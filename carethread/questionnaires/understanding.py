@@ -7,6 +7,17 @@ from datetime import datetime
 from decimal import Decimal
 
 from carethread.questionnaires.definition import AnswerOption, Item
+from carethread.questionnaires.keys import LARGEST, amount, beyond, key_value, numeric
+from carethread.questionnaires.outcomes import (
+    Beyond,
+    NothingToSay,
+    NotUnderstood,
+    Outcome,
+    Second,
+    Taken,
+    TooLong,
+    Which,
+)
 from carethread.questionnaires.readings import (
     Choice,
     Control,
@@ -22,6 +33,7 @@ from carethread.questionnaires.readings import (
     asks_back,
     asks_birth,
     corrected,
+    current_part,
     is_a_scale,
     is_about_the_question,
     is_empty_option,
@@ -29,7 +41,10 @@ from carethread.questionnaires.readings import (
     is_undermined,
     is_usual,
     measure_of,
+    names_something,
+    only_first,
     only_takes_back,
+    opens_with_none,
     place_on,
     polar_options,
     read_birth_date,
@@ -52,6 +67,8 @@ from carethread.questionnaires.readings import (
     read_time,
     read_url,
     read_yes_no,
+    respelled,
+    says_instead,
     says_no_option,
     says_nothing,
     topics,
@@ -59,7 +76,7 @@ from carethread.questionnaires.readings import (
 )
 from carethread.questionnaires.readings.clock import half_of_day
 from carethread.questionnaires.readings.text import fold, plain
-from carethread.questionnaires.values import Amount, Value, compare
+from carethread.questionnaires.values import Value, compare
 
 _OWN_WORDS = ("string", "text", "open-choice")  # taken as they are when the question was put before
 _WIDEST_SCALE = 20  # a wider range of whole numbers is no scale whose ends have words
@@ -67,54 +84,8 @@ _MOST_CANDIDATES = 4  # more numbers than this are no choice to offer
 _SURE_NO = 0.85
 _SHORT_DENIAL = 4  # words
 _PLAINLY = 0.9  # from here a yes is one even with a question mark behind it
-_LARGEST = 2**31  # FHIR's integer; no clinical number is larger
 _ALWAYS = 100  # percent of the time
 _POSSIBLE = 0.5  # confidence from which a reading of a date is worth offering
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """An answer to keep."""
-
-    values: tuple[Value, ...]
-    how: str
-    confidence: float
-    rest: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Which:
-    """Several answers fit: ask which. Keys of options, or the values as they are written."""
-
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Beyond:
-    """A value outside the item's limits, or outside what can be measured of what it asks."""
-
-    said: str
-
-
-@dataclass(frozen=True, slots=True)
-class TooLong:
-    """A text longer than the item takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class NothingToSay:
-    """ "no", "nothing else" to an invitation to tell more."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotUnderstood:
-    pass
-
-
-Outcome = Taken | Which | Beyond | TooLong | NothingToSay | NotUnderstood
-
-# What an answer is taken for in the end: of item, text, language and what the readers here made of it (see `meaning`).
-Second = Callable[[Item, str, str, Outcome], Outcome]
 
 
 def understand(
@@ -146,6 +117,8 @@ def understand(
         return outcome if again and own and not isinstance(judged, Taken) else judged
     if not text.strip() or not re.search(r"\w|[^\x00-\x7f]", text):
         return NotUnderstood()
+    if item.type in _SHORTHAND_FIRST:
+        text = respelled(text, language, ())
     asked = _Asked(item, language, now, tuple(between), again=again, numbered=numbered, encoder=encoder)
     if between and item.type not in ("choice", "open-choice"):
         chosen = _of_values(item, text, language, between)
@@ -156,7 +129,21 @@ def understand(
         return exact
     if not (again and item.type in ("string", "text")) and _is_request(asked, text):
         return NotUnderstood()
-    return _with_correction(asked, text)
+    outcome = _with_correction(asked, text)
+    if not _is_unread(outcome) or item.type in ("string", "text"):
+        return outcome
+    respelt = respelled(text, language, [wording for option in item.options for wording in option.wording.all()])
+    instead = _with_correction(asked, respelt) if respelt != text else outcome
+    return outcome if _is_unread(instead) else instead
+
+
+_SHORTHAND_FIRST = ("date", "dateTime", "time")  # half of one is another: "day b4 yesterday"
+
+
+def _is_unread(outcome: Outcome) -> bool:
+    """Whether nothing was understood, or the patient's own words are kept."""
+    own = isinstance(outcome, Taken) and any(value.kind == "String" for value in outcome.values)
+    return own or isinstance(outcome, NotUnderstood)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,22 +174,42 @@ def _is_request(asked: _Asked, text: str) -> bool:
 
 
 def _with_correction(asked: _Asked, text: str) -> Outcome:
-    """ "5 no wait 6" is 6, where both are answers."""
+    """ "5 no wait 6" is 6, where both are answers; "used to be 9, now it's 6" is 6, too."""
+    current = current_part(text, asked.wording) if asked.item.type in _OF_A_TIME else None
+    if current is not None:
+        outcome = _with_correction(asked, current)
+        return NotUnderstood() if _is_unread(outcome) else outcome
     outcome = _read(asked, text)
-    if asked.item.type in ("string", "text", "open-choice"):
+    if asked.item.type in ("string", "text"):
         return outcome
     taken_back = corrected(text, asked.language)
     if taken_back is None:
         return outcome
     before, after, plainly = taken_back
-    if not plainly and asked.item.type in ("boolean", "choice"):
-        return outcome  # "headache, no nausea"
+    if not plainly and asked.item.type in ("boolean", "choice", "open-choice"):
+        better = says_instead(after)
+        if better is None:
+            return outcome  # "headache, no nausea"
+        after, plainly = respelled(better, asked.language, ()), True  # "walgreens, no, mejor walmart"
     instead = _read(asked, after)
-    if not isinstance(instead, Taken | Which | Beyond):
+    if isinstance(instead, Taken) and asked.item.type == "open-choice" and instead.values[0].kind == "String":
         return outcome
+    if not isinstance(instead, Taken | Which | Beyond):
+        return NotUnderstood() if plainly and asked.item.type == "date" else outcome  # "nov 1 no wait 2"
+    if asked.item.type == "date" and _is_vaguer(instead, _read(asked, before)):
+        return NotUnderstood()  # "feb 2024 no 2023"
     if plainly or not isinstance(_read(asked, before), NotUnderstood):
         return instead
     return outcome
+
+
+def _is_vaguer(outcome: Outcome, than: Outcome) -> bool:
+    written = [str(one.values[0].value) for one in (outcome, than) if isinstance(one, Taken)]
+    return len(written) > 1 and len(written[0]) < len(written[1])
+
+
+# What an answer to these was in former times is no answer; a date may well be long ago.
+_OF_A_TIME = ("boolean", "choice", "open-choice", "integer", "decimal", "quantity", "time")
 
 
 def _read(asked: _Asked, text: str) -> Outcome:
@@ -222,13 +229,18 @@ def exactly_an_option(item: Item, text: str, language: str) -> Taken | None:
 def _same_request(item: Item, text: str, language: str) -> Taken | None:
     """The option that says what a request says: "idk" where "Don't know" is offered."""
     control = read_control(text, language) if item.options else None
-    if control is None or not control.sure or control.value not in _OFFERED_REQUESTS:
+    return offers_request(item, control.value, language) if control is not None and control.sure else None
+
+
+def offers_request(item: Item, control: Control, language: str) -> Taken | None:
+    """The one option that says the same as a request: "Don't know"."""
+    if control not in _OFFERED_REQUESTS:
         return None
     same = [
         option
         for option in item.options
         for meant in [read_control(option.wording.in_language(language), language)]
-        if meant is not None and meant.value is control.value
+        if meant is not None and meant.value is control
     ]
     return Taken((same[0].value,), "synonym", 0.95) if len(same) == 1 else None
 
@@ -246,38 +258,6 @@ def offered(options: Sequence[AnswerOption], language: str) -> list[Option]:
         )
         for option in options
     ]
-
-
-def key_value(item: Item, key: str) -> Value | None:
-    """The value a button of this key stands for."""
-    if item.type == "boolean":
-        return Value("Boolean", key == "true") if key in ("true", "false") else None
-    option = item.option(key)
-    if option is not None:
-        return option.value
-    if item.type in ("integer", "decimal") and re.fullmatch(r"-?\d{1,9}(\.\d{1,6})?", key):
-        value = _numeric(item, Decimal(key))
-        return value if value is not None and not beyond(item, value) else None
-    if item.type == "quantity":
-        return _quantity_key(item, key)
-    if item.type == "date" and re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?", key):
-        return Value("Date", key)
-    if item.type == "time" and re.fullmatch(r"\d\d:\d\d:\d\d", key):
-        return Value("Time", key)
-    if item.type == "dateTime" and re.fullmatch(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d:\d\d([+-]\d\d:\d\d|Z))?)?)?", key):
-        return Value("DateTime", key)
-    return None
-
-
-def _quantity_key(item: Item, key: str) -> Value | None:
-    """ "150 lb": a number and a unit as `Which` writes a quantity."""
-    number, _, written = key.partition(" ")
-    if not re.fullmatch(r"-?\d{1,9}(\.\d{1,6})?", number):
-        return None
-    unit = next((unit for unit in item.units if written in (unit.code, unit.display)), None)
-    if unit is None and (written or item.units):
-        return None
-    return Value("Quantity", _amount(item, Quantity(Decimal(number), unit.code if unit is not None else "")))
 
 
 # --- yes and no -------------------------------------------------------------------------------------------------
@@ -326,8 +306,21 @@ _IDIOMS = re.compile(r"\b(?:right (?:now|away|there|here)|all right)\b", re.IGNO
 
 
 def _choice(asked: _Asked, text: str) -> Outcome:
+    outcome = _choice_of(asked, text)
+    if isinstance(outcome, Taken) and _ALMOST_ALL.search(fold(text).text):
+        taken = [option for option in asked.item.options if option.value in outcome.values]
+        if any(_ALL.match(fold(option.wording.in_language(asked.language)).text) for option in taken):
+            return NotUnderstood()  # "almost all of it" is not all of it
+    return outcome
+
+
+_ALL = re.compile(r"(?:all|everything|every bit|tod[oa]s?)\b")
+_ALMOST_ALL = re.compile(r"\b(?:almost|nearly|casi) (?:all|everything|every|tod[oa]s?)\b")
+
+
+def _choice_of(asked: _Asked, text: str) -> Outcome:
     item, language = asked.item, asked.language
-    text = _IDIOMS.sub(" ", text)
+    text = only_first(_IDIOMS.sub(" ", text), [one.wording.in_language(language) for one in item.options], language)
     if not text.strip(" ,.!?"):
         return NotUnderstood()
     shown = [option for option in item.options if option.key in asked.between] or list(item.options)
@@ -341,6 +334,8 @@ def _choice(asked: _Asked, text: str) -> Outcome:
     empty = empties[0] if len(empties) == 1 else None
     if empty is not None and _says_none(asked, text, options, empty):
         return _chosen(item, Choice(picked=Reading(empty.value, 0.85, (0, len(text)), "polarity")))
+    if item.repeats and not item.required and empty is None and _applies_not(asked, text, options):
+        return NothingToSay()
     if item.repeats:
         several = _several(asked, text, [option for option in options if option is not empty])
         if several is not None:
@@ -379,6 +374,17 @@ def _says_none(asked: _Asked, text: str, options: Sequence[Option], empty: Optio
     return not others and not is_a_scale([option.label for option in options], asked.language)
 
 
+def _applies_not(asked: _Asked, text: str, options: Sequence[Option]) -> bool:
+    """ "None of those today", "ninguna, gracias a Dios": whether a text says that nothing of a list applies."""
+    if not says_no_option(text, asked.language) and not opens_with_none(text):
+        return False
+    said = topics(text, asked.language)
+    return not any(
+        said & topics(option.label, asked.language) or is_about_the_question(text, option.label, asked.language)
+        for option in options
+    )
+
+
 def _denies(asked: _Asked, text: str, empty: Option) -> bool:
     """ "don't drink" to "How often do you drink?": a short denial of what was asked."""
     short = len(text.split()) <= _SHORT_DENIAL and is_negated(text) and not _UNSURE.search(fold(text).text)
@@ -412,6 +418,7 @@ def _by_topic(asked: _Asked, text: str, options: Sequence[Option]) -> Choice:
     if not said or (spoken is not None and not spoken.value) or is_negated(text) or _OR.search(text):
         return Choice()
     same = [option for option in options if said & topics(option.label, asked.language)]
+    same = [option for option in same if not is_empty_option(option.label, asked.language)]  # "it hurts" of "No pain"
     return Choice(picked=Reading(same[0].value, 0.75, (0, len(text)), "synonym")) if len(same) == 1 else Choice()
 
 
@@ -518,6 +525,12 @@ def _several(asked: _Asked, text: str, options: Sequence[Option]) -> Outcome | N
     found = read_several(text, options, asked.language, read)
     if found is None or (found.unclear and not found.values):
         return NotUnderstood() if found is not None else None
+    if found.rest:
+        respelt = respelled(text, asked.language, [option.label for option in options])
+        again = read_several(respelt, options, asked.language, read) if respelt != text else None
+        found = again if again is not None and len(again.values) > len(found.values) else found
+    if found.rest and names_something(found.rest, asked.language):
+        return NotUnderstood()  # "fever and blurry sight", of which one is offered
     chosen = [option.value for option in item.options if option.key in found.values]
     how = "number" if any(char.isdigit() for char in text) else "synonym"
     return Taken(tuple(chosen), how, 0.9, found.rest) if chosen else None
@@ -663,7 +676,7 @@ def _settled(asked: _Asked, readings: Sequence[Reading[Decimal]]) -> Outcome:
     if item.type == "integer" and reading.value != reading.value.to_integral_value():
         whole = int(reading.value // 1)
         return Which((str(whole), str(whole + 1)))
-    value = _numeric(item, reading.value)
+    value = numeric(item, reading.value)
     if value is None:
         return NotUnderstood()
     return Beyond(_written(reading.value)) if beyond(item, value) else _taken(value, reading)
@@ -674,16 +687,6 @@ def _written(number: Decimal) -> str:
     return f"{number.normalize():f}" if number == number.to_integral_value() or "." in str(number) else str(number)
 
 
-def _numeric(item: Item, number: Decimal) -> Value | None:
-    if abs(number) >= _LARGEST:
-        return None
-    if item.type == "integer":
-        return Value("Integer", int(number)) if number == number.to_integral_value() else None
-    if item.max_decimals is not None:
-        number = round(number, item.max_decimals)
-    return Value("Decimal", number)
-
-
 def _quantity(asked: _Asked, text: str) -> Outcome:
     item, measure = asked.item, _measure(asked)
     if measure in ("systolic", "diastolic"):
@@ -691,26 +694,21 @@ def _quantity(asked: _Asked, text: str) -> Outcome:
         if pair is not None:
             place = 0 if measure == "systolic" else 1
             unit = item.units[0].code if item.units else ""
-            return _taken(Value("Quantity", _amount(item, Quantity(Decimal(pair.value[place]), unit))), pair)
+            return _taken(Value("Quantity", amount(item, Quantity(Decimal(pair.value[place]), unit))), pair)
     readings = read_quantity(text, asked.language, [unit.code for unit in item.units], measure)
     if not readings or not all(reading.sure for reading in readings):
         return NotUnderstood()
     if len(readings) > 1:
-        keys = tuple(f"{_written(one.value.value)} {_amount(item, one.value).unit}".strip() for one in readings)
+        keys = tuple(f"{_written(one.value.value)} {amount(item, one.value).unit}".strip() for one in readings)
         fitting = tuple(key for key in keys if key_value(item, key) is not None)
         return Which(fitting) if 1 < len(fitting) <= _MOST_CANDIDATES else NotUnderstood()
     quantity = readings[0].value
-    if abs(quantity.value) >= _LARGEST:
+    if abs(quantity.value) >= LARGEST:
         return NotUnderstood()
-    value = Value("Quantity", _amount(item, quantity))
+    value = Value("Quantity", amount(item, quantity))
     if beyond(item, value) or not is_usual(quantity, measure):
         return Beyond(_written(quantity.value))
     return _taken(value, readings[0])
-
-
-def _amount(item: Item, quantity: Quantity) -> Amount:
-    unit = next((unit for unit in item.units if unit.code == quantity.unit), None)
-    return Amount(quantity.value, unit.display, unit.code) if unit is not None else Amount(quantity.value)
 
 
 # --- dates and times --------------------------------------------------------------------------------------------
@@ -746,6 +744,8 @@ def _rivals(first: Reading[str], other: Reading[str], *, birth: bool) -> bool:
 def _moment(asked: _Asked, text: str) -> Outcome:
     ahead = asks_ahead(asked.wording, asked.language)
     readings = [one for one in read_moment(text, asked.language, asked.now, ahead=ahead) if one.sure]
+    if re.search(r"\b(?:time|hora)\b", asked.wording.lower()):
+        readings = [one for one in readings if len(one.value) > len("2026-01-01")]  # "friday night": at what time?
     return _of_time(asked.item, "DateTime", readings)
 
 
@@ -767,13 +767,6 @@ def _of_time(item: Item, kind: str, readings: Sequence[Reading[str]]) -> Outcome
     if len(within) > 1:
         return Which(tuple(reading.value for reading in within[:_MOST_CANDIDATES]))
     return _taken(Value(kind, within[0].value), within[0])
-
-
-def beyond(item: Item, value: Value) -> bool:
-    """Whether a value lies below or above what the item takes."""
-    below = item.minimum is not None and (compare(value, item.minimum) or 0) < 0
-    above = item.maximum is not None and (compare(value, item.maximum) or 0) > 0
-    return below or above
 
 
 def _of_values(item: Item, text: str, language: str, between: Sequence[str]) -> Taken | None:

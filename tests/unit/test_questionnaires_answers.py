@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.answers import LANGUAGES, NOW, TABLES, cases, read_items
 from carethread.questionnaires.definition import AnswerOption, Item, Wording
-from carethread.questionnaires.understanding import Taken, Which, understand
+from carethread.questionnaires.outcomes import Taken, Which
+from carethread.questionnaires.understanding import understand
 from carethread.questionnaires.values import Coding, Value
 
 TO_ASK = 0.05  # of a table's answers: so many may be asked about though a person would know

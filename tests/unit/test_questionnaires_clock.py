@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from carethread.questionnaires import load
-from carethread.questionnaires.understanding import Taken, Which, understand
+from carethread.questionnaires.outcomes import Taken, Which
+from carethread.questionnaires.readings import read_time
+from carethread.questionnaires.understanding import understand
 
 NOW = datetime(2026, 3, 2, 16, 0, tzinfo=UTC)
 
@@ -35,3 +37,21 @@ def test_the_question_may_say_which_half_of_the_day_is_meant(
     else:
         assert isinstance(outcome, Taken)
         assert outcome.values[0].value == taken
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("8 with breakfast", "en", ["08:00:00"]),
+        ("a las 8 con el desayuno", "es", ["08:00:00"]),
+        ("10 before bed", "en", ["22:00:00"]),
+        ("a las 10 antes de dormir", "es", ["22:00:00"]),
+        ("at dinner, 6:30", "en", ["18:30:00"]),
+        ("a las nueve y media pe eme", "es", ["21:30:00"]),
+        ("at 1, before bed", "en", ["01:00:00", "13:00:00"]),
+        ("before breakfast", "en", []),
+        ("8", "en", ["08:00:00", "20:00:00"]),
+    ],
+)
+def test_what_is_done_then_tells_the_half_of_the_day(text: str, language: str, expected: list[str]) -> None:
+    assert [one.value for one in read_time(text, language)] == expected

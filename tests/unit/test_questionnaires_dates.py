@@ -129,3 +129,32 @@ def test_any_date_as_fhir_writes_it(language: str, text: str, value: str) -> Non
 )
 def test_no_date_where_no_day_or_month_is_meant(language: str, text: str) -> None:
     assert read_date(text, language, TODAY) == ()
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("en", "The Tuesday before Thanksgiving.", "2026-11-24"),
+        ("es", "el miércoles antes del Día de Acción de Gracias", "2026-11-25"),
+        ("en", "the day after christmas", "2025-12-26"),
+        ("en", "thanksgiving day", "2026-11-26"),
+        ("en", "Two Fridays ago, the 20th.", "2026-11-20"),
+        ("es", "hace dos viernes", "2026-11-20"),
+        ("es", "El viernes 20.", "2026-11-20"),
+        ("en", "The 18th of this month.", "2026-11-18"),
+        ("es", "El día primero de este mes.", "2026-11-01"),
+        ("es", "el 3 del mes pasado", "2026-10-03"),
+        ("es", "Hace exactamente tres semanas, un lunes.", "2026-11-09"),
+        ("es", "Hoy hace ocho días, el lunes pasado.", "2026-11-23"),
+    ],
+)
+def test_days_named_by_other_days(language: str, text: str, expected: str) -> None:
+    assert [one.value for one in read_date(text, language, date(2026, 11, 30))] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("en", "a couple of weeks ago"), ("en", "three weeks ago, on a friday"), ("en", "the week before thanksgiving")],
+)
+def test_days_too_vague_or_at_odds(language: str, text: str) -> None:
+    assert not read_date(text, language, date(2026, 11, 30))

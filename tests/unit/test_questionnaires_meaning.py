@@ -11,6 +11,7 @@ import pytest
 
 from carethread.questionnaires import Input, Questionnaire, answer, load, start
 from carethread.questionnaires.definition import Item
+from carethread.questionnaires.keys import key_value
 from carethread.questionnaires.meaning import (
     BUCKETS,
     MODEL,
@@ -23,14 +24,8 @@ from carethread.questionnaires.meaning import (
     hashed,
 )
 from carethread.questionnaires.meaning_training import ANSWERS, digest
-from carethread.questionnaires.understanding import (
-    NotUnderstood,
-    Outcome,
-    Taken,
-    Which,
-    key_value,
-    understand,
-)
+from carethread.questionnaires.outcomes import NotUnderstood, Outcome, Taken, Which
+from carethread.questionnaires.understanding import understand
 from carethread.questionnaires.values import Value
 from carethread.safety.encoder import SentenceEncoder
 

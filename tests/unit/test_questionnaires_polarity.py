@@ -143,3 +143,29 @@ def test_the_span_is_in_the_patients_own_text() -> None:
     reading = read_yes_no("Pues ¡SÍ!, gracias", "es")
     assert reading is not None
     assert "Pues ¡SÍ!, gracias"[slice(*reading.span)] == "SÍ"
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "value"),
+    [
+        ("Todavía no, voy saliendo del trabajo y paso mañana", "es", False),
+        ("No, me falta el aire y tengo que parar", "es", False),
+        ("yes had eggs n bacon", "en", True),
+        ("Nothing at all, just a sip of water", "en", False),
+        ("yes, all the way without a break", "en", True),
+        ("Fui, pero estaba cerrado, así que no.", "es", False),
+        ("Less than usual, but yes, a few times", "en", True),
+        ("It's a long walk with no bench, so yes", "en", True),
+    ],
+)
+def test_small_words_inside_a_sentence_do_not_contradict(text: str, language: str, value: bool) -> None:
+    reading = read_yes_no(text, language)
+    assert reading is not None
+    assert reading.value is value
+    assert reading.sure
+
+
+@pytest.mark.parametrize(("text", "language"), [("no, yes", "en"), ("sí, no", "es"), ("yes, no, i dunno", "en")])
+def test_whole_opposites_contradict(text: str, language: str) -> None:
+    reading = read_yes_no(text, language)
+    assert reading is None or not reading.sure

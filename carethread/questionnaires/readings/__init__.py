@@ -7,11 +7,14 @@ from carethread.questionnaires.readings.choice import (
     alike,
     is_empty_option,
     is_negated,
+    only_first,
+    opens_with_none,
     polar_options,
     read_choice,
     read_label,
     says_no_option,
 )
+from carethread.questionnaires.readings.contrast import current_part
 from carethread.questionnaires.readings.control import (
     Control,
     asks_back,
@@ -19,6 +22,7 @@ from carethread.questionnaires.readings.control import (
     only_takes_back,
     read_control,
     read_correction,
+    says_instead,
 )
 from carethread.questionnaires.readings.dates import read_birth_date, read_date
 from carethread.questionnaires.readings.intervals import read_in_interval
@@ -30,10 +34,11 @@ from carethread.questionnaires.readings.pressure import read_pressure
 from carethread.questionnaires.readings.quantities import Quantity, is_usual, read_quantity
 from carethread.questionnaires.readings.reading import SURE, How, Reading
 from carethread.questionnaires.readings.scales import OnScale, is_a_scale, place_on, read_on_scale
-from carethread.questionnaires.readings.several import Several, read_several
+from carethread.questionnaires.readings.several import Several, names_something, read_several
 from carethread.questionnaires.readings.severity import Severity, read_severity
 from carethread.questionnaires.readings.similarity import Encoder, read_similar
 from carethread.questionnaires.readings.since import Since, read_since
+from carethread.questionnaires.readings.spelling import respelled
 from carethread.questionnaires.readings.states import (
     is_about_the_question,
     is_undermined,
@@ -65,6 +70,7 @@ __all__ = [
     "asks_back",
     "asks_birth",
     "corrected",
+    "current_part",
     "is_a_scale",
     "is_about_the_question",
     "is_empty_option",
@@ -72,7 +78,10 @@ __all__ = [
     "is_undermined",
     "is_usual",
     "measure_of",
+    "names_something",
+    "only_first",
     "only_takes_back",
+    "opens_with_none",
     "place_on",
     "polar_options",
     "read_birth_date",
@@ -99,6 +108,8 @@ __all__ = [
     "read_time",
     "read_url",
     "read_yes_no",
+    "respelled",
+    "says_instead",
     "says_no_option",
     "says_nothing",
     "takes_back",

@@ -104,6 +104,45 @@ _BARE_NONE = frozenset({"none", "neither", "nothing", "ninguno", "ninguna", "nad
 _NOBODY = frozenset({"nobody", "no one", "no body", "noone", "nadie", "none", "nadien"})
 
 
+def only_first(text: str, labels: Sequence[str], language: str) -> str:
+    """ "Leve nada más" as "Leve", or as "solo leve" where options tell "only" from both: "nada" is no "none" there."""
+    folded = fold(text)
+    match = _only_this().fullmatch(folded.text)
+    place = next((group for group in (1, 2) if match is not None and match[group]), 0)
+    said = text[slice(*folded.span(*match.span(place)))] if match is not None and place else ""
+    if not said or is_negated(said) or plain(said) in _BARE_NONE:
+        return text
+    if any(_ONLY.search(fold(label).text) for label in labels):
+        return f"solo {said}" if language == "es" else f"{said} only"
+    return said
+
+
+_ONLY = re.compile(r"\b(?:only|solo|solamente|just)\b")
+
+
+@lru_cache(maxsize=1)
+def _only_this() -> re.Pattern[str]:
+    return re.compile(load_table("choice")["only_this"])
+
+
+def opens_with_none(text: str) -> bool:
+    """Whether a message says first that nothing applies, and takes nothing of it back: "Nothing, I manage"."""
+    line = fold(text).text
+    opened = _opening_none().match(line)
+    if opened is None or _TAKES_BACK.search(line) or "?" in line:
+        return False
+    after = line[opened.end() :].lstrip(" \t")
+    return not after or not after[0].isalnum()
+
+
+@lru_cache(maxsize=1)
+def _opening_none() -> re.Pattern[str]:
+    return re.compile(load_table("choice")["opening_none"])
+
+
+_TAKES_BACK = re.compile(
+    r"\b(?:but|except|only|just|apart|besides|other|until|pero|solo|menos|excepto|aunque|salvo|mas que|hasta|sino)\b"
+)
 _NO_SUCH = re.compile(r"(?:no|sin|without)(?: \w+){1,2}")
 _NOT_EMPTY = frozenset(
     {
@@ -308,12 +347,19 @@ def _held(written: str, options: Sequence[Option]) -> list[Option]:
         hits = [label for label in labels if len(label) > 2 and not label.isdigit() and f" {label} " in padded]
         if hits:
             found.append((max(hits, key=len), option))
-    kept = [(label, option) for label, option in found if not _negated(written, label)]
+    kept = [
+        (label, option)
+        for label, option in found
+        if not _negated(written, label) and not re.search(rf"{_ALMOST}{re.escape(label)}\b", written)
+    ]
     return [
         option
         for label, option in kept
         if not any(f" {label} " in f" {other} " for other, rival in kept if rival is not option and other != label)
     ]
+
+
+_ALMOST = r"\b(?:almost|nearly|casi) (?:all |everything |of |it |la |el )*"  # "casi nada" is not "Nada"
 
 
 def _literally(written: str, options: Sequence[Option]) -> Option | None:

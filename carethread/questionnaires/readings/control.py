@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from carethread.questionnaires.readings.lexicon import Line, Sym, lexicon, load_table
 from carethread.questionnaires.readings.reading import Reading
-from carethread.questionnaires.readings.text import words
+from carethread.questionnaires.readings.text import fold, words
 
 _ASIDE = ("P", "FILL", "POLITE")
 _MOST_SYMBOLS = 3
@@ -111,3 +111,10 @@ def corrected(text: str, language: str) -> tuple[str, str, bool] | None:
             if after and (before or not plain_no):
                 return before, after, not plain_no
     return None
+
+
+def says_instead(text: str) -> str | None:
+    """What is wanted instead behind a "no": "mejor walmart" → "walmart"; None where nothing is."""
+    folded = fold(text)
+    opened = re.match(load_table("control")["instead"], folded.text)
+    return text[folded.span(opened.end(), len(folded.text))[0] :] if opened is not None else None

@@ -87,14 +87,59 @@ def read_date(text: str, language: str, today: date, *, ahead: bool = False) -> 
     written = _short_numeric(text, language, today, ahead=ahead)
     if written is not None:
         return (written,)
+    text = _EXACTLY.sub(lambda match: " " * len(match.group()), text)
     line = lexicon(language, *_WHEN).scan(text)
+    beside = _beside_holiday(line, today, ahead=ahead)
+    if beside is not None:
+        return (beside,)
     if not ahead and any(sym.kind == "NEXT" for sym in line.syms):
         return ()
     if any(sym.kind == "LIMIT" or _is_bound(line, sym) for sym in line.syms):
         return ()  # "before christmas"
     for hit, value in _said(_without_weak(line), today, ahead=ahead):
         note(value, 0.85 if hit.exact else 0.75, hit.span)
+    best = _on_weekday(line, best, today, language)
     return tuple(sorted(best.values(), key=lambda reading: -reading.confidence))
+
+
+def _on_weekday(line: Line, best: dict[str, Reading[str]], today: date, language: str) -> dict[str, Reading[str]]:
+    """The readings that fall on the weekday that is named besides: "hace ocho días, el lunes" is seven days ago."""
+    named = {int(sym.value) for sym in line.syms if sym.kind == "WD"}
+    if len(named) != 1 or not any(sym.kind in ("AGO", "SINCE") for sym in line.syms):
+        return best
+    fitting: dict[str, Reading[str]] = {}
+    for value, reading in best.items():
+        if len(value) < len("2026-01-01"):
+            return best
+        day = date.fromisoformat(value)
+        if (today - day).days in _ROUND_WEEKS and language == "es" and day.weekday() not in named:
+            day += timedelta(days=1)  # "ocho días" are a week, "quince días" two
+        if day.weekday() in named:
+            fitting[day.isoformat()] = replace(reading, value=day.isoformat())
+    return fitting
+
+
+_ROUND_WEEKS = (8, 15)
+_EXACTLY = re.compile(r"(?i)\b(?:exactly|exactamente|exact[oa]s?|precisely|justo|justamente)\b")
+
+
+def _beside_holiday(line: Line, today: date, *, ahead: bool) -> Reading[str] | None:
+    """ "the Tuesday before Thanksgiving", "the day after Christmas"."""
+    syms = [sym for sym in line.syms if sym.kind not in ("OF", "THE", "P", "AT")]
+    place = next((place for place, sym in enumerate(syms) if sym.kind == "HOLIDAY"), 0)
+    if place < 2:
+        return None
+    named, bound, holiday = syms[place - 2 : place + 1]
+    word = fold(line.text[bound.start : bound.end]).text
+    step = -1 if word.startswith(("before", "antes")) else 1 if word.startswith(("after", "despues")) else 0
+    found = _on_holiday(holiday.value, today, ahead=ahead)
+    if not step or found is None or named.kind not in ("WD", "UNIT") or named.value in ("week", "month", "year"):
+        return None
+    found += timedelta(days=step)
+    while named.kind == "WD" and found.weekday() != int(named.value):
+        found += timedelta(days=step)
+    in_question = found >= today if ahead else found <= today
+    return Reading(found.isoformat(), _LIKELY, (named.start, holiday.end), "date") if in_question else None
 
 
 _WHEN = ("numbers", "calendar", "since", "moments")
@@ -173,6 +218,7 @@ def _said(line: Line, today: date, *, ahead: bool) -> Iterator[tuple[Hit, str]]:
     spoken = line.without("OF", "THE", "ABOUT", "AT", "TOHOUR")
     for read in (
         _month_and_day,
+        _day_of_named_month,
         _amount_ago,
         _month_and_year,
         _relative_month,
@@ -243,7 +289,8 @@ def _amount_ago(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str
 
 def _back(hit: Hit, line: Line, today: date, *, ahead: bool) -> str | None:
     said, unit = hit.values["n"] or "", hit.values["u"] or ""
-    vague = any(sym.kind == "FEW" and sym.value != "2" for sym in line.syms[hit.first : hit.last])
+    few = {"2"} if unit in ("day", "hour", "minute") else set()  # "a couple of weeks" are about two
+    vague = any(sym.kind == "FEW" and sym.value not in few for sym in line.syms[hit.first : hit.last])
     amount = int(said) if said.isdigit() and len(said) <= 4 else None
     halved = hit.last < len(line.syms) - 1 and any(sym.kind == "HALF" for sym in line.syms[hit.last : hit.last + 3])
     if unit in ("hour", "minute"):
@@ -266,6 +313,22 @@ def _month_and_year(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit,
         if re.fullmatch(r"(19|20)\d\d", hit.values["y"] or ""):
             month = int(next(sym.value for sym in line.syms[hit.first : hit.last] if sym.kind == "MONTH"))
             yield hit, f"{hit.values['y']}-{month:02}"
+            return
+
+
+def _day_of_named_month(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    """ "the 18th of this month", "el 3 del mes pasado"."""
+    for pattern, months_back in (
+        (rule("NUM|ORD=d THIS UNIT:month"), 0),
+        (rule("NUM|ORD=d LAST UNIT:month"), 1),
+        (rule("NUM|ORD=d UNIT:month LAST"), 1),
+    ):
+        for hit in line.find_all(pattern):
+            months = today.year * 12 + today.month - 1 - months_back
+            number = hit.values["d"] or ""
+            found = _valid(months // 12, months % 12 + 1, int(number)) if number.isdigit() else None
+            if found is not None:
+                yield hit, found.isoformat()
             return
 
 
@@ -315,23 +378,51 @@ def _relative_day(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, s
 
 def _holiday(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
     for hit in line.find_all(rule("HOLIDAY=h")):
-        month, _, day = (hit.values["h"] or "").partition("-")
-        found = _nearest(int(month), int(day), today, ahead=ahead)
+        found = _on_holiday(hit.values["h"] or "", today, ahead=ahead)
         if found is not None:
             yield hit, found.isoformat()
 
 
+def _on_holiday(written: str, today: date, *, ahead: bool) -> date | None:
+    """ "12-25", or "11-4-3" for the fourth of November's days with weekday 3."""
+    month, *rest = map(int, written.split("-"))
+    if len(rest) == 1:
+        return _nearest(month, rest[0], today, ahead=ahead)
+    days = [
+        first + timedelta(days=(rest[1] - first.weekday()) % 7 + 7 * (rest[0] - 1))
+        for first in (date(today.year + step, month, 1) for step in (-1, 0, 1))
+    ]
+    fitting = [day for day in days if (day >= today if ahead else day <= today)]
+    return (fitting[0] if ahead else fitting[-1]) if fitting else None
+
+
 def _weekday_and_day(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
     """ "Friday the 20th": the latest such day that was a Friday, within a year."""
-    for hit in line.find_all(rule("WD=w P? ORD=d")):
-        for step in range(366):
+    hits = [
+        hit for source in ("WD=w P? ORD=d", "WD=w AGO P? ORD=d", "WD=w NUM=d") for hit in line.find_all(rule(source))
+    ]
+    for hit in hits:
+        after = line.syms[hit.last].kind if hit.last < len(line.syms) else ""
+        spoken = line.syms[hit.last - 1].kind == "NUM"
+        if spoken and (after in ("AM", "PM", "UNIT", "OCLOCK", "QUARTER", "HALF") or not hit.values["d"]):
+            continue
+        for step in range(_DAYS_NAMED_BY_NUMBER if spoken else 366):
             found = today + timedelta(days=step if ahead else -step)
             if found.weekday() == int(hit.values["w"] or 0) and str(found.day) == hit.values["d"]:
                 yield hit, found.isoformat()
                 return
 
 
+_DAYS_NAMED_BY_NUMBER = 45  # "viernes 20"; further away it is rather an hour
+
+
 def _weekday(line: Line, today: date, ahead: bool) -> Iterator[tuple[Hit, str]]:
+    for pattern in (rule("NUM=n WD=w AGO"), rule("AGO NUM=n WD=w")):
+        for hit in line.find_all(pattern):  # "two Fridays ago"
+            if not ahead and (hit.values["n"] or "") in ("2", "3", "4"):
+                back = (today.weekday() - int(hit.values["w"] or 0) - 1) % 7 + 1 + 7 * (int(hit.values["n"] or 0) - 1)
+                yield hit, (today - timedelta(days=back)).isoformat()
+                return
     for pattern in (rule("LAST=l WD=w"), rule("WD=w LAST=l"), rule("WD=w")):
         for hit in line.find_all(pattern):
             weekday = int(hit.values["w"] or 0)

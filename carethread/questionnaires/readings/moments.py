@@ -7,8 +7,9 @@ from datetime import date, datetime, time, timedelta
 
 from carethread.questionnaires.readings.clock import with_clocks
 from carethread.questionnaires.readings.dates import read_date
-from carethread.questionnaires.readings.lexicon import Hit, Line, Sym, lexicon, rule
+from carethread.questionnaires.readings.lexicon import Hit, Line, Sym, lexicon, load_table, rule
 from carethread.questionnaires.readings.reading import Reading
+from carethread.questionnaires.readings.text import fold
 
 _TABLES = ("numbers", "calendar", "since", "moments")
 _DAY, _NOON = 24 * 60, 12 * 60
@@ -37,16 +38,33 @@ def read_time(text: str, language: str) -> tuple[Reading[str], ...]:
     >>> [reading.value for reading in read_time("7:30", "en")]
     ['07:30:00', '19:30:00']
     """
+    text, half = _by_occasion(text)
     line = _clocked(text, language)
     if any(sym.kind in _LIMITS for sym in line.syms):
         return ()  # "after 10pm"
     found = [minutes for sym in line.syms if sym.kind == "CLOCK" for minutes in _minutes(sym.value)]
     exact = all(sym.exact for sym in line.syms if sym.kind == "CLOCK")
     unique = list(dict.fromkeys(found))
+    if half and len(unique) == 2:
+        fitting = [minutes for minutes in unique if (minutes >= _NOON) is (half == "pm")]
+        unique = fitting if len(fitting) == 1 and min(unique) >= _LATE else unique  # "to bed at 1" may be in the night
     return tuple(
         Reading(f"{minutes // 60:02}:{minutes % 60:02}:00", _SAID if exact else _MISTYPED, (0, len(text)), "date")
         for minutes in unique
     )
+
+
+def _by_occasion(text: str) -> tuple[str, str]:
+    """The text without the occasion that it names, and the half of the day that one lies in: "8 with breakfast"."""
+    folded = fold(text)
+    for half in ("am", "pm"):
+        named = re.search(load_table("moments")["occasions"][half], folded.text)
+        if named is not None:
+            start, end = folded.span(*named.span())
+            rest = (text[:start] + text[end:]).strip(" ,.;")
+            alone = re.fullmatch(r"(?:like |about |around |como )?(\d{1,2}(?::\d\d)?)", rest.lower())
+            return (f"at {alone[1]}" if alone is not None else rest), half
+    return text, ""
 
 
 def read_moment(text: str, language: str, now: datetime, *, ahead: bool = False) -> tuple[Reading[str], ...]:

@@ -26,6 +26,9 @@ def read_yes_no(text: str, language: str) -> Reading[bool] | None:
     fixed = _after_correction(line, language)
     if fixed is not None:
         return fixed
+    concluded = _concluded(line)
+    if concluded is not None:
+        return concluded
     spoken = [(index, sym) for index, sym in enumerate(line.syms) if sym.kind not in ("P", "FILL")]
     place = next((at for at, (_, sym) in enumerate(spoken) if sym.kind in _POLAR), None)
     if place is None or any(sym.kind == "BUT" for _, sym in spoken[:place]):
@@ -40,7 +43,7 @@ def read_yes_no(text: str, language: str) -> Reading[bool] | None:
         concluding = place + 1 == len(spoken) and index > 0 and line.syms[index - 1].kind in ("P", "FILL")
         near = (place <= _FAR or concluding) and percent >= _PLAIN  # "… so yes", "fever? no"
         percent *= 0.85 if near else 0.65
-    if _contradicted(line.syms[index + 1 :], sym):
+    if _contradicted(line, index):
         percent = min(percent, 40)
     if any(other.kind == "UNSURE" for other in line.syms):
         percent = min(percent, 60)
@@ -97,12 +100,52 @@ def _strength(line: Line, index: int, language: str) -> float:
     return percent if opens else float(sym.value)
 
 
-def _contradicted(after: tuple[Sym, ...], sym: Sym) -> bool:
-    """Whether the opposite is said just as strongly before a "but" opens a comment."""
-    for other in after:
+def _concluded(line: Line) -> Reading[bool] | None:
+    """ "it was closed, so no", "less than usual but yes": what a message comes to."""
+    said = [sym for sym in line.syms if sym.kind not in ("P", "FILL")]
+    for index in range(len(line.syms) - 1, 0, -1):
+        sym, before = line.syms[index], line.syms[index - 1]
+        if sym.kind not in ("YES", "NO") or int(sym.value) < _PLAIN or not _is_word(sym) or not _closes(line, index):
+            continue
+        written = line.text[before.start : before.end].lower()
+        concludes = (before.kind == "BUT" and before.value == "exception") or written in _SO
+        if not concludes or sym is said[0] or any(other.kind in ("UNSURE", "FIX") for other in line.syms):
+            return None
+        opposed = said[0].kind in ("YES", "NO", "AGREE") and (said[0].kind == "NO") is not (sym.kind == "NO")
+        if opposed or "?" in line.text:
+            return None
+        return Reading(sym.kind == "YES", 0.8, (sym.start, sym.end), "polarity", line.text[sym.end :].strip(" ,.;:!-"))
+    return None
+
+
+_SO = ("so", "then", "que", "entonces")  # "así que no", "so yes"
+
+
+def _is_word(sym: Sym) -> bool:
+    """ "n" and "y" between words are an "and"."""
+    return sym.end - sym.start > 1
+
+
+def _closes(line: Line, index: int) -> bool:
+    """Whether nothing, a mark or a mere filler follows, so that the word stands for itself."""
+    return index + 1 >= len(line.syms) or line.syms[index + 1].kind in ("P", "FILL")
+
+
+def _contradicted(line: Line, index: int) -> bool:
+    """Whether the opposite is said just as strongly, and by itself, before a "but" opens a comment.
+
+    "no, yes" contradicts itself; "no, I get tired y me paro" and "yes, without a break" do not.
+    """
+    sym = line.syms[index]
+    for place in range(index + 1, len(line.syms)):
+        other = line.syms[place]
         if other.kind == "BUT":
             return False
-        if other.kind in ("YES", "NO") and other.kind != sym.kind and int(other.value) >= _STRONG:
+        if other.kind not in ("YES", "NO") or other.kind == sym.kind or int(other.value) < _STRONG:
+            continue
+        opens = line.syms[place - 1].kind in ("P", "FILL") or place == index + 1
+        whole = int(other.value) >= _PLAIN and line.text[other.start : other.end].lower() not in _OPENERS
+        if _is_word(other) and opens and (whole or _closes(line, place)):
             return True
     return False
 

@@ -234,9 +234,9 @@ def _assumed(said: _Said, wanted: Sequence[str], measure: str | None) -> tuple[Q
 
 
 def _convert(value: Decimal, unit: str, wanted: Sequence[str]) -> tuple[Decimal, str]:
-    if unit in wanted:
-        return value, unit
     factors, offsets = _factors()
+    if unit in wanted or wanted[0] not in factors:  # a question that names no unit
+        return value, unit
     base = value * factors[unit] + offsets[unit]
     target = wanted[0]
     converted = (base - offsets[target]) / factors[target]

@@ -48,6 +48,19 @@ def read_several(text: str, options: Sequence[Option], language: str, read: _Rea
     return _together(parts, options, read)
 
 
+def names_something(rest: str, language: str) -> bool:
+    """Whether words beside the options name a further thing rather than comment: "blurry sight", not "since monday"."""
+    line = lexicon(language, *_TABLES).scan(rest)
+    if any(sym.kind in _COMMENTS for sym in line.syms):
+        return False
+    told = [sym for sym in line.syms if sym.kind == "W"]
+    return 0 < len(told) <= _NAMED and len(line.syms) <= _NAMED + 1
+
+
+_COMMENTS = ("WD", "DAY", "MONTH", "TIME", "PART", "NUM", "UNIT", "NEXT", "THIS", "ABOUT", "SOFT", "FEW", "HALF")
+_NAMED = 2  # words
+
+
 def _one_alone(text: str, read: _Read) -> Several:
     choice = read(text)
     sure = choice.picked is not None and choice.picked.sure
