@@ -27,7 +27,7 @@ from carethread.safety.examples import Example, digest
 from carethread.safety.findings import Findings
 from carethread.safety.judge import COLUMNS, Encoder, Judge, counts, mixed, softmax
 from carethread.safety.judge_training import fit
-from carethread.safety.levels import ALARMS, RANK, Level
+from carethread.safety.levels import RANK, Level
 from carethread.safety.rules import Rule
 from carethread.safety.tables import TableError
 from carethread.yamls import parse
@@ -42,10 +42,12 @@ FALSE_ALARMS: Final = 0.02
 ORDINARY_FALSE_ALARMS: Final = 0.003  # the same of everyday messages
 FALSE_URGENT: Final = 0.02  # of messages that need nobody today, how many may be taken for urgent
 ORDINARY_FALSE_URGENT: Final = 0.004
-# A limit lies between. The alarm alone, with a lower one, took one answer to a check-in in a hundred for danger.
-LOWEST, LOWEST_ALONE, HIGHEST = 0.5, 0.98, 0.985
-# Of alarms in which a rule found something, how many may go without a second; and the most that a second may ask for.
-UNSECONDED, MOST_SECOND = 0.004, 0.35
+# A limit lies between, of both together and of the alarm alone. Lower, one everyday message in a hundred was an alarm.
+LOWEST, LOWEST_ALONE, HIGHEST = 0.92, 0.98, 0.985
+# From which probability of needing anybody at all a message seconds a rule. Of 477 alarms that a rule found, written by
+# somebody who knew neither, one had less than 0.8 of both together; of look-alikes that a rule took for one, most have.
+# Alone, the alarm gave 1 in 250 such alarms less.
+SECOND, SECOND_ALONE = 0.3, 0.02
 AT_ONCE: Final = 64  # texts that are encoded together
 FEWEST: Final = 2  # texts that an n-gram must be met in
 
@@ -149,11 +151,10 @@ def learn(
         sense = fit(rows[part], targets[judged[part]], len(LEVELS), SEED, networks=1)
         both[held_out] = mixed(softmax(sense.scores(rows[held_out])), by_words[held_out])
     say("the whole")
-    found = [find(example.text) for example in texts]
     sizes = np.array([len(words_of(example.text)) for example in texts])
-    limits = _limits(texts, both, sizes, found, LOWEST)
+    limits = _limits(texts, both, sizes, LOWEST, SECOND)
     model, made_of = _fit(counted, targets), digest(examples)
-    alone = _limits(texts, by_words, sizes, found, LOWEST_ALONE)
+    alone = _limits(texts, by_words, sizes, LOWEST_ALONE, SECOND_ALONE)
     alarm = LearnedAlarm(model.idf, model.weights, model.bias, alone, made_of)
     judge = Judge(fit(rows, targets[judged], len(LEVELS), SEED), limits, made_of)
     return Learned(alarm, judge, _heard(texts, by_words, sizes, alone), _heard(texts, both, sizes, limits))
@@ -212,7 +213,7 @@ def _heard(texts: Sequence[Example], chances: Floats, sizes: NDArray[np.int64], 
 
 
 def _limits(
-    texts: Sequence[Example], chances: Floats, sizes: NDArray[np.int64], found: Sequence[Findings], lowest: float
+    texts: Sequence[Example], chances: Floats, sizes: NDArray[np.int64], lowest: float, second: float
 ) -> Limits:
     """For each level the lowest probability at which few enough of the look-alikes alarm."""
     quiet = np.array([example.level == LEVELS[0] and not example.ordinary for example in texts])
@@ -232,15 +233,12 @@ def _limits(
     # Both levels of alarm share what may be false.
     share, ordinary_share = FALSE_ALARMS / 2, ORDINARY_FALSE_ALARMS / 2
     short = sizes <= FEW
-    ruled = [any(match.level in ALARMS for match in one.fired) for one in found]
-    meant = np.array([example.level in ALARMS and rule for example, rule in zip(texts, ruled, strict=True)])
-    second = np.quantile(needed[meant], UNSECONDED) if meant.any() else 0.0
     return Limits(
         limit(alarm, emergency, everything, share, ordinary_share),
         limit(alarm, ~emergency, everything, share, ordinary_share),
         limit(needed, everything, everything, FALSE_URGENT, ORDINARY_FALSE_URGENT),
         limit(alarm, short, short, FALSE_ALARMS, ORDINARY_FALSE_ALARMS),
-        round(float(min(MOST_SECOND, second)), 3),
+        second,
     )
 
 
