@@ -116,9 +116,12 @@ def rule_texts(rules: Iterable[Rule]) -> list[Example]:
 
 
 def learn(
-    examples: Sequence[Example], find: Callable[[str], Findings], encoder: Encoder, say: Callable[[str], None] = _silent
+    examples: Sequence[Example],
+    find: Callable[[str], Findings],
+    encoder: Encoder,
+    report: Callable[[str], None] = _silent,
 ) -> Learned:
-    """Fit the alarm and the judge; `find` is what the rules find in a text, `say` hears how far it is.
+    """Fit the alarm and the judge; `find` is what the rules find in a text, `report` hears how far it is.
 
     A text that stands there twice counts once; with two levels, the more alarming one. Raises `TableError` when nothing
     can be encoded.
@@ -135,14 +138,14 @@ def learn(
     row_of = np.array([at for at, _ in written])
     targets = np.array([LEVELS.index(example.level) for example in texts])[row_of]
     judged = np.flatnonzero((np.arange(len(written)) < len(texts)) | (np.arange(len(written)) % SPARED == 0))
-    say(f"{len(texts)} texts, written in {len(written)} ways")
+    report(f"{len(texts)} texts, written in {len(written)} ways")
     counted = _count([text for _, text in written])
-    rows = _rows([written[at][1] for at in judged], find, encoder, say)
+    rows = _rows([written[at][1] for at in judged], find, encoder, report)
 
     fold_of = np.arange(len(texts)) % FOLDS
     by_words, both = (np.zeros((len(texts), len(LEVELS)), dtype=np.float32) for _ in range(2))
     for fold in range(FOLDS):
-        say(f"part {fold + 1} of {FOLDS}")
+        report(f"part {fold + 1} of {FOLDS}")
         rest = np.flatnonzero(fold_of[row_of] != fold)
         held_out = np.flatnonzero(fold_of == fold)
         model = _fit(counted[rest], targets[rest])
@@ -150,7 +153,7 @@ def learn(
         part = np.flatnonzero(fold_of[row_of[judged]] != fold)
         sense = fit(rows[part], targets[judged[part]], len(LEVELS), SEED, networks=1)
         both[held_out] = mixed(softmax(sense.scores(rows[held_out])), by_words[held_out])
-    say("the whole")
+    report("the whole")
     sizes = np.array([len(words_of(example.text)) for example in texts])
     limits = _limits(texts, both, sizes, LOWEST, SECOND)
     model, made_of = _fit(counted, targets), digest(examples)
@@ -177,14 +180,14 @@ def _written(texts: Sequence[Example], chance: random.Random) -> list[tuple[int,
 
 
 def _rows(
-    texts: Sequence[str], find: Callable[[str], Findings], encoder: Encoder, say: Callable[[str], None]
+    texts: Sequence[str], find: Callable[[str], Findings], encoder: Encoder, report: Callable[[str], None]
 ) -> NDArray[np.float32]:
     """What the judge reads of each text: (texts, DIMENSIONS + COLUMNS)."""
     rows = np.zeros((len(texts), DIMENSIONS + COLUMNS), dtype=np.float32)
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))  # those of a length are encoded faster together
     for start in range(0, len(order), AT_ONCE):
         if start % (100 * AT_ONCE) == 0:
-            say(f"{start} of {len(order)} read")
+            report(f"{start} of {len(order)} read")
         batch = order[start : start + AT_ONCE]
         vectors = encoder.encode([texts[at] for at in batch])
         if vectors is None:
