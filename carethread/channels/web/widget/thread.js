@@ -191,6 +191,7 @@ class Thread {
     if (node.scale) node.scale.speak();
     else if (isScale(replies)) {
       node.scale = new Scale(replies, this.words, (value) => this.events.choose(value));
+      choices.classList.add('wide');
       choices.append(node.scale.node);
     } else if (replies.length && !choices.children.length) {
       choices.lang = entry.language;
