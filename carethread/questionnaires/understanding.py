@@ -64,6 +64,7 @@ from carethread.questionnaires.readings import (
     read_several,
     read_similar,
     read_state,
+    read_sum,
     read_time,
     read_url,
     read_yes_no,
@@ -627,7 +628,8 @@ def _number(asked: _Asked, text: str) -> Outcome:
         for quantity in quantities:
             if not is_usual(quantity.value, measure):
                 return Beyond(_written(quantity.value.value))
-        readings = [_as_number(item, quantity) for quantity in quantities]
+        summed = read_sum(text, asked.language) if len(units) == 1 else None
+        readings = [summed] if summed else [_as_number(item, quantity) for quantity in quantities]
     else:
         readings = list(read_number(text, asked.language, scale, counted=True))
     if not readings:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from carethread.questionnaires.readings import Scale, read_number, read_quantity, read_severity
+from carethread.questionnaires.readings import Scale, read_number, read_quantity, read_severity, read_sum
 
 PAIN = Scale(0, 10)
 
@@ -46,7 +46,17 @@ ON_A_SCALE = [
     ("es", "el peor dolor de mi vida", 10),
 ]
 
+SUMMED_UP = [
+    ("en", "3 and then 2 more so 5 in total", 5),
+    ("en", "two in the morning, one at night, 3 altogether", 3),
+    ("en", "a total of 6, 4 at night and a 2 hour nap", 6),
+    ("es", "Tres horas y luego otras dos en la madrugada, cinco en total.", 5),
+    ("es", "2 en la mañana y 1 en la noche, 3 en total", 3),
+]
+
 SEVERAL = [
+    ("en", "2 in the morning and 3 at night", [2, 3]),
+    ("en", "4 in total or 5 in total", [4, 5]),
     ("en", "7 or 8", [7, 8]),
     ("en", "7-8", [7, 8]),
     ("en", "5 maybe 6", [5, 6]),
@@ -80,6 +90,7 @@ NUMBERS = [
     ("es", "38,5", "38.5"),
     ("es", "ciento dos", "102"),
     ("es", "veintiuno", "21"),
+    ("es", "siete i media", "7.5"),
 ]
 
 SEVERITIES = [
@@ -165,3 +176,20 @@ def test_a_quantity(language: str, text: str, units: list[str], value: str, unit
 
 def test_a_unit_of_another_kind_is_not_taken() -> None:
     assert read_quantity("5 days", "en", ["kg"]) == ()
+
+
+@pytest.mark.parametrize(("language", "text", "value"), SUMMED_UP)
+def test_the_number_that_sums_up_the_others_is_meant(language: str, text: str, value: int) -> None:
+    assert [reading.value for reading in read_number(text, language)] == [value]
+    total = read_sum(text, language)
+    assert total is not None
+    assert total.value == value
+
+
+@pytest.mark.parametrize("text", ["7", "2 and 3", "5 in total"])
+def test_one_number_alone_sums_up_nothing(text: str) -> None:
+    assert read_sum(text, "en") is None
+
+
+def test_a_number_and_some_more_is_no_number() -> None:
+    assert read_number("siete y fracción", "es") == ()

@@ -28,7 +28,7 @@ from carethread.questionnaires.readings.dates import read_birth_date, read_date
 from carethread.questionnaires.readings.intervals import read_in_interval
 from carethread.questionnaires.readings.moments import read_moment, read_time
 from carethread.questionnaires.readings.names import read_person_name
-from carethread.questionnaires.readings.numbers import Scale, read_fraction, read_number
+from carethread.questionnaires.readings.numbers import Scale, read_fraction, read_number, read_sum
 from carethread.questionnaires.readings.polarity import read_yes_no, says_nothing, takes_back
 from carethread.questionnaires.readings.pressure import read_pressure
 from carethread.questionnaires.readings.quantities import Quantity, is_usual, read_quantity
@@ -105,6 +105,7 @@ __all__ = [
     "read_similar",
     "read_since",
     "read_state",
+    "read_sum",
     "read_time",
     "read_url",
     "read_yes_no",

@@ -1,6 +1,7 @@
 """Numbers in an answer: "about a 7", "8/10", "ocho de diez", "38 y medio", "7 or 8"."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -11,6 +12,11 @@ from carethread.questionnaires.readings.polarity import read_yes_no
 from carethread.questionnaires.readings.reading import Reading
 
 _OUT_OF = (rule("NUM=n P:/ NUM=of"), rule("NUM=n OUTOF|OF|OVER|SLASH NUM=of"))
+# What is said around the number that sums up the others: "3 and then 2 more, 5 in total".
+_SUMMED_UP_AFTER = re.compile(
+    r"^(?: [^\W\d_]+){0,2} (?:in|en) (?:total|all)\b|^(?: [^\W\d_]+)? (?:altogether|all told)\b"
+)
+_SUMMED_UP_BEFORE = re.compile(r"\b(?:total(?: of| de| would be| is| es)?|so all in all|suman|hacen|son como) $")
 _AT_AN_HOUR = re.compile(r"\ba las? $", re.IGNORECASE)
 _DIMENSIONS = ("AM", "PM")
 _YEARS = 1900
@@ -43,13 +49,21 @@ def read_number(
     if not found and any(figure.bounded for figure in figures.all):
         return ()
     if not found:
-        found = [reading(figures, figure) for figure in figures.all if _counts(figures.line, figure, scale, counted)]
+        said = summed_up(figures.line, figures.all)
+        found = [reading(figures, figure) for figure in said if _counts(figures.line, figure, scale, counted)]
     if not found and scale is not None:
         found = _in_words(text, language, scale)
     unique: dict[Decimal, Reading[Decimal]] = {}
     for one in found:
         unique.setdefault(one.value, one)
     return tuple(unique.values())
+
+
+def read_sum(text: str, language: str) -> Reading[Decimal] | None:
+    """The one number that sums up the others: "3 hours and then 2 more, 5 in total"; None where none does."""
+    figures = read_figures(text, language)
+    said = summed_up(figures.line, figures.all)
+    return reading(figures, said[0]) if len(said) == 1 < len(figures.all) else None
 
 
 def read_fraction(text: str, language: str, scale: Scale | None) -> tuple[Reading[Decimal], ...]:
@@ -67,6 +81,18 @@ def fraction_of(line: Line, scale: Scale | None) -> list[Reading[Decimal]]:
             confidence = _EXACT if Decimal(hit.values["of"] or 0) == scale.high else 0.5
             return [Reading(Decimal(hit.values["n"] or 0), confidence, hit.span, "number")]
     return []
+
+
+def summed_up(line: Line, figures: Sequence[Figure]) -> Sequence[Figure]:
+    """The one figure that is said to sum up the others ("5 in total"), else all of them."""
+    if len(figures) < 2:
+        return figures
+    sums = [
+        figure
+        for figure in figures
+        if _SUMMED_UP_AFTER.search(line.text[figure.span[1] :]) or _SUMMED_UP_BEFORE.search(line.text[: figure.span[0]])
+    ]
+    return sums if len(sums) == 1 else figures
 
 
 def reading(figures: Figures, figure: Figure) -> Reading[Decimal]:

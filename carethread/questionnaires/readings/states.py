@@ -152,6 +152,8 @@ def read_none(text: str, wording: str, language: str, *, scaled: bool = False) -
     """
     if not (scaled or asks_how_many(wording, language)) or any(char.isdigit() for char in text):
         return None
+    if any(sym.kind == "DONT_KNOW" for sym in lexicon(language, "control").scan(text).syms):
+        return None
     zero = Reading(Decimal(0), 0.85, (0, len(text)), "polarity")
     often = place_on(text, "scale_frequency", language, strangers=2)
     if often is not None:
