@@ -28,6 +28,7 @@ _FRAMING = {
 }
 # Kinds of question that take any words: what is said is the answer unless it clearly is something else.
 _FREE = ("text", "string")
+_CLEARLY = 0.6  # how sure the classifier must be of another wish
 
 
 class Answers(Step):
@@ -92,7 +93,9 @@ class Answers(Step):
                 return True
             program, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
             message = Input(ctx.text, ctx.language, ctx.message_id, ctx.now)
-            step = runs.take(questionnaire, run, message, meaning=ctx.parts.meaning)
+            # "What are your hours?" is no "what do you mean?": what is clearly another wish is read by its words alone.
+            meaning = None if ctx.intends(*ASIDES, *TASKS, least=_CLEARLY) else ctx.parts.meaning
+            step = runs.take(questionnaire, run, message, meaning=meaning)
             current = step.session.current
             if self._something_else(ctx, questionnaire.item(current.link_id) if current else None, step):
                 return False

@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 from zipfile import BadZipFile
@@ -63,6 +63,16 @@ class Limits:
     urgent: float
     few: float
     second: float
+
+    def among(self, stretches: int) -> Limits:
+        """The same for a message that is read in so many stretches, of which each could be wrong."""
+
+        def stricter(limit: float) -> float:
+            return 1 - (1 - limit) / max(1, stretches)
+
+        return replace(
+            self, emergency=stricter(self.emergency), crisis=stricter(self.crisis), urgent=stricter(self.urgent)
+        )
 
     def level(self, chances: NDArray[np.float32], words: int) -> tuple[Level, float]:
         """The level of probabilities in the order of `LEVELS`, and how likely a message is that or higher.
@@ -127,7 +137,7 @@ class LearnedAlarm:
 
     def heard(self, reading: Reading, limits: Limits) -> Heard:
         """Return the most alarming reading of any stretch of the message."""
-        found = Heard()
+        found, limits = Heard(), limits.among(len(reading.stretches))
         for words, chances in zip(reading.stretches, reading.chances, strict=True):
             level, probability = limits.level(chances, len(words))
             if (RANK[level], probability) > (RANK[found.level], found.probability):

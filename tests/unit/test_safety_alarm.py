@@ -135,6 +135,14 @@ def test_findings_are_counted_by_level_and_by_what_took_them_away(screener: Scre
     assert not np.array_equal(denied, counts(screener.rules.find("I have chest pain")))
 
 
+def test_a_long_harmless_message_does_not_alarm_by_the_number_of_its_stretches(screener: Screener) -> None:
+    told = "I was at my sister's house last week and we had a really nice time with the kids and the dog. "
+    assert screener.screen(told * 100).level == "none"
+    limits = screener.judge.limits
+    assert limits.among(1) == limits.among(0)
+    assert limits.emergency < limits.among(2).emergency < limits.among(50).emergency < 1
+
+
 def test_without_an_encoder_the_alarm_hears_alone(screener: Screener) -> None:
     deaf = Screener(screener.rules, screener.alarm, screener.judge, Broken())
     assert deaf.screen("no puedo respirar").level == "emergency"
