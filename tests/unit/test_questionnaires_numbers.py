@@ -90,7 +90,6 @@ NUMBERS = [
     ("es", "38,5", "38.5"),
     ("es", "ciento dos", "102"),
     ("es", "veintiuno", "21"),
-    ("es", "siete i media", "7.5"),
 ]
 
 SEVERITIES = [
