@@ -16,7 +16,7 @@ from carethread.safety.alarm import FILE
 from carethread.safety.encoder import encoder
 from carethread.safety.examples import Example, digest, example_texts
 from carethread.safety.judge import FILE as JUDGE
-from carethread.safety.levels import Level
+from carethread.safety.levels import ALARMS, Level
 from carethread.safety.review import Change, changes, table_texts
 from carethread.safety.screening import Screener, load_screener
 from carethread.safety.tables import TableError
@@ -161,8 +161,8 @@ def missed() -> None:
 
 def missed_by(screener: Screener, examples: Sequence[Example]) -> tuple[int, list[dict[str, str | int]]]:
     """How many alarming examples are not screened, and the rows of the set: a first one that counts, then the texts."""
-    alarming = [example for example in examples if example.level in ("emergency", "crisis")]
-    unseen = [example for example in alarming if screener.screen(example.text).level not in ("emergency", "crisis")]
+    alarming = [example for example in examples if example.level in ALARMS]
+    unseen = [example for example in alarming if screener.screen(example.text).level not in ALARMS]
     alike = [example for example in examples if example.level == "none"][::_EVERY]
     head: dict[str, str | int] = {"screened": len(alarming) - len(unseen), "examples": digest(examples)}
     rows: list[dict[str, str | int]] = [{"text": one.text, "level": one.level} for one in (*unseen, *alike)]

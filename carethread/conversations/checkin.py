@@ -64,17 +64,7 @@ class Answers(Step):
         """The first question, or the waiting one once more: it may have been put on the web page."""
         program, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
         step = runs.opened(program, questionnaire, run, language=ctx.language, now=ctx.now)
-        await runs.keep(
-            session,
-            ctx.clinic,
-            program,
-            questionnaire,
-            run,
-            step,
-            now=ctx.now,
-            inbox_id=_inbox(ctx),
-            channel=ctx.conversation.channel,
-        )
+        await _keep(ctx, session, run, step)
         return step
 
     async def read(self, ctx: Context) -> bool:
@@ -91,7 +81,7 @@ class Answers(Step):
                     say_question(ctx, step.question)
                     ctx.set("checkin_asked", ctx.message_id)
                 return True
-            program, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
+            _, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
             message = Input(ctx.text, ctx.language, ctx.message_id, ctx.now)
             # "What are your hours?" is no "what do you mean?": what is clearly another wish is read by its words alone.
             meaning = None if ctx.intends(*ASIDES, *TASKS, least=_CLEARLY) else ctx.parts.meaning
@@ -99,17 +89,7 @@ class Answers(Step):
             current = step.session.current
             if self._something_else(ctx, questionnaire.item(current.link_id) if current else None, step):
                 return False
-            progress = await runs.keep(
-                session,
-                ctx.clinic,
-                program,
-                questionnaire,
-                run,
-                step,
-                now=ctx.now,
-                inbox_id=_inbox(ctx),
-                channel=ctx.conversation.channel,
-            )
+            progress = await _keep(ctx, session, run, step)
         await self._go_on(ctx, progress)
         return True
 
@@ -206,6 +186,15 @@ class Invitation(Step):
 
     async def read(self, ctx: Context) -> bool:
         return True
+
+
+async def _keep(ctx: Context, session: AsyncSession, run: QuestionnaireRun, step: Asked) -> runs.Progress:
+    """Keep a step that was taken in this conversation."""
+    program, questionnaire = runs.questionnaire_of(ctx.parts.programs, run)
+    return await runs.keep(
+        session, ctx.clinic, program, questionnaire, run, step, now=ctx.now, inbox_id=_inbox(ctx),
+        channel=ctx.conversation.channel,
+    )  # fmt: skip
 
 
 def say_question(ctx: Context, question: Question) -> None:
