@@ -11,20 +11,19 @@ and it can doubt what they took from words alone; it never turns one value into 
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, Protocol
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from carethread.fitted import softmax, store, stored
 from carethread.questionnaires.definition import AnswerOption, Item
 from carethread.questionnaires.keys import key_value
 from carethread.questionnaires.outcomes import NothingToSay, NotUnderstood, Outcome, Taken, Which
@@ -32,6 +31,7 @@ from carethread.questionnaires.readings import read_yes_no
 from carethread.questionnaires.readings.lexicon import load_table
 from carethread.questionnaires.readings.text import words
 
+LEARN: Final = "carethread questionnaire learn"  # makes the models
 MODEL: Final = Path(__file__).with_name("meaning.npz")
 _TEXTS: Final = ("string", "text")
 TYPES: Final = ("boolean", "choice", "open-choice", *_TEXTS)  # of items whose answers it reads
@@ -175,26 +175,17 @@ class Meaning:
 
     def save(self, path: Path) -> None:
         """Write the file; half-precision numbers, so that it stays small."""
-        new = path.with_suffix(".new.npz")
-        about = json.dumps({"limits": asdict(self.limits), "made_of": self.made_of}, sort_keys=True)
         arrays = {name: getattr(self.weights, name).astype(np.float16) for name in _ARRAYS}
-        np.savez_compressed(new, about=np.array(about), **arrays)
-        new.replace(path)  # nobody reads half a model
+        store(path, self.limits, self.made_of, **arrays)
 
     @classmethod
     def load(cls, path: Path, encoder: Encoder) -> Meaning:
         """Load the model; raise `MeaningError` with the mend for a file that is missing or none."""
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                about = json.loads(str(arrays["about"]))
-                weights = Weights(**{name: arrays[name].astype(np.float32) for name in _ARRAYS})
-                if any(getattr(weights, name).shape != shape for name, shape in _ARRAYS.items()):
-                    raise ValueError("its numbers are not those that this version reads")
-                return cls(weights, Limits(**about["limits"]), about["made_of"], encoder)
-        except FileNotFoundError:
-            raise MeaningError(f"{path}: it is missing; make it with 'carethread questionnaire learn'") from None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-            raise MeaningError(f"{path}: {error}; make it again with 'carethread questionnaire learn'") from None
+        with stored(path, MeaningError, "it", LEARN) as file:
+            weights = Weights(**{name: file.arrays[name].astype(np.float32) for name in _ARRAYS})
+            if any(getattr(weights, name).shape != shape for name, shape in _ARRAYS.items()):
+                raise ValueError("its numbers are not those that this version reads")
+            return cls(weights, Limits(**file.limits), file.made_of, encoder)
 
 
 _ARRAYS: Final[dict[str, tuple[int, ...]]] = {
@@ -414,9 +405,7 @@ def scores(weights: Weights, found: Features) -> Floats:
 
 def probabilities(weights: Weights, found: Features) -> Floats:
     """The scores as probabilities, in the same order."""
-    raw = scores(weights, found)
-    odds = np.exp(raw - raw.max())
-    return np.asarray(odds / odds.sum(), dtype=np.float32)
+    return softmax(scores(weights, found))
 
 
 def unit(rows: Floats) -> Floats:

@@ -10,21 +10,22 @@ and never where a message may tell of an emergency. Deterministic; `requests_tra
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 
+from carethread.fitted import softmax, store, stored
 from carethread.questionnaires.definition import Item
 from carethread.questionnaires.meaning import (
     BUCKETS,
     DIMENSIONS,
+    LEARN,
     MODEL,
     Encoder,
     Floats,
@@ -90,26 +91,16 @@ class Requests:
 
     def save(self, path: Path) -> None:
         """Write the file; half-precision numbers, so that it stays small."""
-        new = path.with_suffix(".new.npz")
-        about = json.dumps({"limits": asdict(self.limits), "made_of": self.made_of}, sort_keys=True)
-        np.savez_compressed(new, about=np.array(about), weights=self.weights.astype(np.float16))
-        new.replace(path)
+        store(path, self.limits, self.made_of, weights=self.weights.astype(np.float16))
 
     @classmethod
     def load(cls, path: Path, encoder: Encoder) -> Requests:
         """Load the model; raise `MeaningError` with the mend for a file that is missing or none."""
-        mend = "make it with 'carethread questionnaire learn'"
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                about = json.loads(str(arrays["about"]))
-                weights = arrays["weights"].astype(np.float32)
-                if weights.shape != (WIDTH, len(KINDS)):
-                    raise ValueError("its numbers are not those that this version reads")
-                return cls(weights, Limits(**about["limits"]), about["made_of"], encoder)
-        except FileNotFoundError:
-            raise MeaningError(f"{path}: it is missing; {mend}") from None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-            raise MeaningError(f"{path}: {error}; {mend}") from None
+        with stored(path, MeaningError, "it", LEARN) as file:
+            weights = file.arrays["weights"].astype(np.float32)
+            if weights.shape != (WIDTH, len(KINDS)):
+                raise ValueError("its numbers are not those that this version reads")
+            return cls(weights, Limits(**file.limits), file.made_of, encoder)
 
 
 def where(item: Item, outcome: Outcome) -> Literal["ask", "over", "text"] | None:
@@ -136,7 +127,27 @@ class Learned:
     @classmethod
     def load(cls, encoder: Encoder) -> Learned:
         """The models in use; raise `MeaningError` with the mend where one is missing."""
-        return cls(Meaning.load(MODEL, encoder), Requests.load(REQUESTS, encoder))
+        once = _Once(encoder)
+        return cls(Meaning.load(MODEL, once), Requests.load(REQUESTS, once))
+
+
+class _Once:
+    """An encoder that knows the last message still: both models read the same one, and encoding takes longest."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._last: tuple[str, Floats] | None = None
+
+    def encode(self, texts: Sequence[str], /) -> Floats | None:
+        if len(texts) != 1:
+            return self._encoder.encode(texts)
+        last = self._last
+        if last is not None and last[0] == texts[0]:
+            return last[1]
+        rows = self._encoder.encode(texts)
+        if rows is not None:
+            self._last = texts[0], rows
+        return rows
 
 
 def may_be_one(text: str) -> bool:
@@ -167,8 +178,3 @@ def likeliest(weights: Floats, found: Floats) -> tuple[str, float]:
 def probabilities(weights: Floats, rows: Floats) -> Floats:
     """(rows, KINDS), each row adds up to one."""
     return softmax(rows @ weights)
-
-
-def softmax(raw: Floats) -> Floats:
-    odds = np.exp(raw - raw.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float32)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
+from carethread.fitted import softmax
 from carethread.questionnaires.meaning import DIMENSIONS, Encoder, Floats, unit
 from carethread.questionnaires.meaning_training import FOLDS, SEED, THEN, Answers
 from carethread.questionnaires.readings import Control
@@ -30,7 +31,6 @@ from carethread.questionnaires.requests import (
     features,
     may_be_one,
     probabilities,
-    softmax,
     where,
 )
 from carethread.questionnaires.understanding import understand

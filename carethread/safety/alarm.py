@@ -7,19 +7,18 @@ the same text give the same answer, and every answer names the words that weighe
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
-from zipfile import BadZipFile
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from carethread.fitted import softmax, store, stored
 from carethread.safety.examples import EXAMPLE_LEVELS
 from carethread.safety.levels import RANK, Level
 from carethread.safety.tables import TableError
@@ -152,8 +151,7 @@ class LearnedAlarm:
         """Probabilities in the order of `LEVELS`."""
         columns, values = vector(words, self._idf)
         scores = values @ self._weights[columns] + self._bias
-        odds = np.exp(scores - scores.max())
-        return np.asarray(odds / odds.sum(), dtype=np.float32)
+        return softmax(scores)
 
     def _loudest(self, words: Sequence[Word], level: Level) -> tuple[int, int]:
         """Where the up to three words in a row stand that spoke most for the level."""
@@ -169,33 +167,27 @@ class LearnedAlarm:
     def save(self, path: Path) -> None:
         used = np.flatnonzero(self._idf)
         scale = float(np.abs(self._weights).max()) / 127
-        new = path.with_suffix(".new.npz")
-        np.savez_compressed(
-            new,
+        store(
+            path,
+            self.limits,
+            self.made_of,
             used=used.astype(np.uint32),
             idf=self._idf[used].astype(np.float16),
             weights=np.round(self._weights[used] / scale).astype(np.int8),
-            scale=np.float32(scale),
+            scale=np.array(scale, dtype=np.float32),
             bias=self._bias,
-            about=np.array(json.dumps({"limits": asdict(self.limits), "made_of": self.made_of}, sort_keys=True)),
         )
-        new.replace(path)  # nobody reads half a model
 
     @classmethod
     def load(cls, path: Path) -> LearnedAlarm:
         """Load the model; raise `TableError` with the mend for a file that is missing or no model."""
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                used, about = arrays["used"], json.loads(str(arrays["about"]))
-                idf = np.zeros(BUCKETS, dtype=np.float32)
-                weights = np.zeros((BUCKETS, len(LEVELS)), dtype=np.float32)
-                idf[used] = arrays["idf"]
-                weights[used] = arrays["weights"] * arrays["scale"]
-                return cls(idf, weights, arrays["bias"], Limits(**about["limits"]), about["made_of"])
-        except FileNotFoundError:
-            raise TableError(f"{path}: the learned alarm is missing; make it with 'carethread safety learn'") from None
-        except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, BadZipFile) as error:
-            raise TableError(f"{path}: {error}; make it again with 'carethread safety learn'") from None
+        with stored(path, TableError, "the learned alarm", "carethread safety learn") as file:
+            used, arrays = file.arrays["used"], file.arrays
+            idf = np.zeros(BUCKETS, dtype=np.float32)
+            weights = np.zeros((BUCKETS, len(LEVELS)), dtype=np.float32)
+            idf[used] = arrays["idf"]
+            weights[used] = arrays["weights"] * arrays["scale"]
+            return cls(idf, weights, arrays["bias"], Limits(**file.limits), file.made_of)
 
 
 def words_of(text: str) -> list[Word]:

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, diags
 
+from carethread.fitted import softmax
 from carethread.safety.alarm import BUCKETS, FEW, LEVELS, LearnedAlarm, Limits, features, words_of
 from carethread.safety.encoder import DIMENSIONS
 from carethread.safety.examples import Example, digest
 from carethread.safety.findings import Findings
-from carethread.safety.judge import COLUMNS, Encoder, Judge, counts, mixed, softmax
+from carethread.safety.judge import COLUMNS, Encoder, Judge, counts, mixed
 from carethread.safety.judge_training import fit
 from carethread.safety.levels import RANK, Level
 from carethread.safety.rules import Rule

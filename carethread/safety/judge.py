@@ -8,16 +8,15 @@ misspelt, and the rules know who is meant and when. Deterministic; `judge_traini
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Protocol
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from carethread.fitted import softmax, store, stored
 from carethread.safety.alarm import LEVELS, Limits
 from carethread.safety.context import KINDS
 from carethread.safety.encoder import DIMENSIONS
@@ -76,27 +75,24 @@ class Judge:
         return mixed(softmax(self._weights.scores(np.hstack([vectors, counted]))), by_words)
 
     def save(self, path: Path) -> None:
-        new = path.with_suffix(".new.npz")
-        weights = {name: values.astype(np.float16) for name, values in asdict(self._weights).items()}
-        about = json.dumps({"limits": asdict(self.limits), "made_of": self.made_of}, sort_keys=True)
-        np.savez_compressed(new, about=np.array(about), **weights)
-        new.replace(path)  # nobody reads half a model
+        store(
+            path,
+            self.limits,
+            self.made_of,
+            **{name: getattr(self._weights, name).astype(np.float16) for name in _PARTS},
+        )
 
     @classmethod
     def load(cls, path: Path) -> Judge:
         """Load the model; raise `TableError` with the mend for a file that is missing or no model."""
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                about = json.loads(str(arrays["about"]))
-                names = ("inner", "inner_bias", "outer", "outer_bias")
-                weights = Weights(*(arrays[name].astype(np.float32) for name in names))
+        with stored(path, TableError, "the judge", "carethread safety learn") as file:
+            weights = Weights(*(file.arrays[name].astype(np.float32) for name in _PARTS))
             if weights.inner.shape[0] != DIMENSIONS + COLUMNS:
                 raise ValueError(f"made for {weights.inner.shape[0]} numbers a message, not {DIMENSIONS + COLUMNS}")
-            return cls(weights, Limits(**about["limits"]), about["made_of"])
-        except FileNotFoundError:
-            raise TableError(f"{path}: the judge is missing; make it with 'carethread safety learn'") from None
-        except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, BadZipFile) as error:
-            raise TableError(f"{path}: {error}; make it again with 'carethread safety learn'") from None
+            return cls(weights, Limits(**file.limits), file.made_of)
+
+
+_PARTS: Final = tuple(part.name for part in fields(Weights))
 
 
 def counts(found: Findings) -> Floats:
@@ -117,9 +113,3 @@ def counts(found: Findings) -> Floats:
 def mixed(by_sense: Floats, by_words: Floats) -> Floats:
     """The two readings' probabilities, both (texts, levels), as one; the sense counts a little more."""
     return softmax((1 - WORDS) * np.log(by_sense + 1e-9) + WORDS * np.log(by_words + 1e-9))
-
-
-def softmax(scores: Floats) -> Floats:
-    """Scores (texts, levels) as probabilities."""
-    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float32)

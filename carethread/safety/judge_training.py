@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from carethread.safety.judge import Floats, Weights, softmax
+from carethread.fitted import softmax
+from carethread.safety.judge import Floats, Weights
 
 NETWORKS: Final = 2  # fitted apart from other beginnings; their scores are averaged
 UNITS: Final = 512  # of each

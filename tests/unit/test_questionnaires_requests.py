@@ -140,3 +140,23 @@ def test_a_file_that_is_no_model_names_its_mend(tmp_path: Any, content: bytes | 
         path.write_bytes(content)
     with pytest.raises(MeaningError, match="carethread questionnaire learn"):
         Requests.load(path, Same())
+
+
+class Counting:
+    """An encoder that writes down what it is asked for, and encodes nothing but zeros."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def encode(self, texts: Sequence[str], /) -> Floats | None:
+        self.asked.append(list(texts))
+        return np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+
+
+def test_a_message_is_encoded_once_for_both_models() -> None:
+    encoder, item = Counting(), ITEMS["wound"]
+    assert item is not None
+    learned = Learned.load(encoder)
+    for text in ("could you run that by me again", "let me fix the last one I gave"):
+        learned(item, text, "en", NotUnderstood())
+        assert encoder.asked.count([text]) == 1
