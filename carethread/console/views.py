@@ -218,7 +218,7 @@ async def page(
     entries = await thread(session, conversation_id, limit=limit + 1, hidden=True)
     names = await _colleagues(session, entries)
     alarmed = await _alarmed(session, conversation_id)
-    name = next((item.person.name for item in items if item.person.name), None)
+    name = await session.scalar(select(_known_name()).where(Conversation.id == conversation_id))
     holder = await session.get(Staff, conversation.owner_staff_id) if conversation.owner_staff_id else None
     window_closed = conversation.channel == "whatsapp" and (
         conversation.last_inbound_at is None or now - conversation.last_inbound_at > WHATSAPP_WINDOW

@@ -218,6 +218,19 @@ async def test_reading_back_is_not_disturbed_by_a_new_message(site: StaffSite, e
     await expect(page.get_by_text("and another")).to_be_in_viewport()
 
 
+async def test_the_newest_is_shown_without_scrolling_the_page_away(site: StaffSite, enter: Enter) -> None:
+    """Buttons that were offered hold words for screen readers alone; they must not make the page itself longer."""
+    talk = await trouble(site)
+    for number in range(40):
+        replies = [{"title": title, "value": title} for title in ("Yes", "No")]
+        at = site.clock() - timedelta(minutes=60 - number)
+        await site.said(talk, f"Question {number}", at=at, quick_replies=replies)
+    page = await enter()
+    await page.goto(f"{site.home}conversations/{talk.id}#latest")
+    assert await page.evaluate("[scrollY, document.documentElement.scrollHeight - innerHeight]") == [0, 0]
+    await expect(page.get_by_role("button", name="Take over")).to_be_in_viewport()
+
+
 async def test_two_nurses_see_each_other(site: StaffSite, enter: Enter) -> None:
     talk = await trouble(site)
     ana, sam = await enter("ana"), await enter("sam")

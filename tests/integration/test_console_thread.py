@@ -99,6 +99,11 @@ async def test_both_sides_are_shown_with_what_became_of_each_message(
     assert f"Assistant {local.hour % 12 or 12}:{local.minute:02}" in page.words
 
 
+async def test_who_has_proven_their_name_is_called_by_it_without_any_item(site: StaffSite, ana: Visitor) -> None:
+    talk = await site.conversation(patient_id="p1", patient_name="Ruth Example", verified_at=site.clock())
+    assert "Ruth Example" in (await ana.get(f"conversations/{talk.id}")).words
+
+
 async def test_take_over_answer_hand_back(site: StaffSite, ana: Visitor, talk: Conversation) -> None:
     row = await _escalated(site, talk)
     page = await ana.get(f"conversations/{talk.id}")
